@@ -1,0 +1,1 @@
+"""Pulsehouse: who is on my site right now, answered exactly."""

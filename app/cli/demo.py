@@ -1,0 +1,70 @@
+"""`pulsehouse demo`: the whole service on simulated visitors, in a temporary folder."""
+
+import asyncio
+import logging
+import socket
+import tempfile
+from contextlib import suppress
+
+import rich_click as click
+from rich.console import Console
+
+from app.cli.serve import configure_logging, require_free_port, serve_here
+from app.cli.visitors import simulate
+from app.domain.errors import StartupError
+from app.settings import Settings
+from app.wiring import create_engine, create_store
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+TENANT = "demo"
+SITES = {"site_docs": "docs.example", "site_shop": "shop.example"}
+STOP_WITHIN_S = 1.5
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; 8000 or a free one if not given.")
+def demo(port: int | None) -> None:
+    """Run everything on simulated visitors: embedded engine, two sites, a key, the API. Ctrl-C ends it."""
+    configure_logging()
+    logging.getLogger().setLevel(logging.WARNING)
+    with tempfile.TemporaryDirectory(prefix="pulsehouse-demo-", ignore_cleanup_errors=True) as folder:
+        settings = Settings(data_dir=folder, track_max_requests_per_minute=0)
+        asyncio.run(_demo(settings, _choose_port(port)))
+
+
+def _choose_port(port: int | None) -> int:
+    if port:
+        require_free_port(HOST, port)
+        return port
+    with suppress(StartupError):
+        require_free_port(HOST, DEFAULT_PORT)
+        return DEFAULT_PORT
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        free: int = probe.getsockname()[1]
+        return free
+
+
+async def _demo(settings: Settings, port: int) -> None:
+    store = create_store(settings, create_engine(settings))
+
+    async def visitors(stop: asyncio.Event) -> None:
+        for site_id, domain in SITES.items():
+            await store.add_site(site_id, TENANT, [domain], domain)
+        _, read_token = await store.create_key(TENANT, "read", "", None)
+        _, write_token = await store.create_key(TENANT, "write", "", None)
+        await store.refresh()
+        url = f"http://{HOST}:{port}"
+        _greet(url, read_token)
+        await simulate(url, list(SITES), write_token, stop)
+
+    await serve_here(settings, store, HOST, port, beside=visitors, stop_within_s=STOP_WITHIN_S)
+
+
+def _greet(url: str, token: str) -> None:
+    console = Console(highlight=False)
+    console.print(f"\n[bold]Pulsehouse demo[/bold]  {url}   (Ctrl-C ends it)\n")
+    for site_id in SITES:
+        click.echo(f'curl "{url}/api/realtime?siteId={site_id}" -H "Authorization: Bearer {token}"')
+    console.print("")

@@ -1,0 +1,149 @@
+"""`pulsehouse serve`: runs the API."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import rich_click as click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server as EmbeddedServer
+
+from app.domain.errors import StartupError
+from app.settings import Settings, read_settings
+from app.store.engine import EngineError
+from app.store.store import Store
+from app.wiring import create_app, create_engine, create_store
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
+WAIT_FOR_CLICKHOUSE_S = 60
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535), help="Port to listen on.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1, 256), help="Processes; more than 1 need a server."
+)
+def serve(host: str, port: int, workers: int) -> None:
+    """Apply migrations, then serve the API until SIGTERM or Ctrl-C."""
+    configure_logging()
+    settings = read_settings(os.environ)
+    require_free_port(host, port)
+    if settings.clickhouse_url:
+        asyncio.run(_prepare(settings))
+        _serve_workers(settings, host, port, workers)
+    elif workers > 1:
+        raise click.UsageError("the embedded engine has one worker; set PULSEHOUSE_CLICKHOUSE_URL to use more")
+    else:
+        store = create_store(settings, create_engine(settings))
+        asyncio.run(serve_here(settings, store, host, port))
+
+
+def configure_logging() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def require_free_port(host: str, port: int) -> None:
+    """Raise StartupError when nothing can listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
+
+
+async def _prepare(settings: Settings) -> None:
+    """Migrate, waiting a while for a ClickHouse that is still starting."""
+    store = create_store(settings, create_engine(settings))
+    give_up_s = time.monotonic() + WAIT_FOR_CLICKHOUSE_S
+    try:
+        while True:
+            try:
+                await store.prepare()
+                return
+            except EngineError as error:
+                if error.code is not None or time.monotonic() > give_up_s:
+                    raise
+                log.warning("waiting for ClickHouse at %s", store.engine.name)
+                await asyncio.sleep(1)
+    finally:
+        await store.close(0)
+
+
+def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="pulsehouse-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        server = Granian(
+            "app.wiring:create_worker",
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            factory=True,
+            workers=workers,
+            backlog=BACKLOG,
+            websockets=False,
+            respawn_failed_workers=True,
+            # The longest a request can wait for its commit, then the time to commit what is queued.
+            workers_kill_timeout=_stop_within_s(settings),
+            log_level=LogLevels.warning,
+        )
+        log.info(
+            "serving http://%s:%d with %d workers, ClickHouse %s", host, port, workers, create_engine(settings).name
+        )
+        server.serve()
+
+
+def _stop_within_s(settings: Settings) -> int:
+    return -(-(settings.commit_timeout_ms + settings.shutdown_timeout_ms) // 1000) + 1
+
+
+async def serve_here(
+    settings: Settings,
+    store: Store,
+    host: str,
+    port: int,
+    *,
+    beside: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
+    stop_within_s: float | None = None,
+) -> None:
+    """Serve from this process until SIGTERM or SIGINT, and `beside` it until its event is set.
+
+    Raises StartupError when the store cannot be opened.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    limit_s = stop_within_s or _stop_within_s(settings)
+    await store.start()
+    try:
+        server = EmbeddedServer(
+            create_app(settings, store),
+            address=host,
+            port=port,
+            interface=Interfaces.ASGINL,
+            backlog=BACKLOG,
+            websockets=False,
+            log_enabled=False,
+        )
+        serving = asyncio.create_task(server.serve())
+        log.info("serving http://%s:%d, %s", host, port, store.engine.name)
+        tasks = [asyncio.create_task(beside(stop))] if beside else []
+        await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        server.stop()  # type: ignore[no-untyped-call]
+        await asyncio.wait([serving, *tasks], timeout=limit_s)
+    finally:
+        await store.close(min(limit_s, settings.shutdown_timeout_ms / 1000))

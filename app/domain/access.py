@@ -1,0 +1,66 @@
+"""Sites, API keys and who may do what with them."""
+
+import hashlib
+import secrets
+from datetime import datetime
+
+import msgspec
+
+from app.domain.errors import AccessDenied
+
+TOKEN_PREFIX = "ph_live_"
+SCOPES = ("read", "write", "admin")
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A website whose visitors are counted, owned by one tenant (table sites)."""
+
+    id: str
+    tenant: str
+    domains: tuple[str, ...]
+    name: str
+
+    def allows_origin_host(self, host: str) -> bool:
+        """True when `host` is one of the site's domains or its `www.` twin."""
+        twin = host[4:] if host.startswith("www.") else "www." + host
+        return host in self.domains or twin in self.domains
+
+
+class ApiKey(msgspec.Struct, frozen=True):
+    """An API key as it is kept: never the token, only its SHA-256 (table api_keys)."""
+
+    id: str
+    tenant: str
+    token_sha256: str
+    scope: str
+    site_id: str
+    """The one site the key is bound to; empty for every site of the tenant."""
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+    def is_valid(self, now: datetime) -> bool:
+        return not (self.revoked_at or (self.expires_at and self.expires_at <= now))
+
+    def may_read(self, site: Site | None) -> bool:
+        return self.scope in ("read", "admin") and self._reaches(site)
+
+    def may_write(self, site: Site | None) -> bool:
+        return self.scope in ("write", "admin") and self._reaches(site)
+
+    def _reaches(self, site: Site | None) -> bool:
+        return site is not None and site.tenant == self.tenant and self.site_id in ("", site.id)
+
+    def require_scope(self, scope: str) -> None:
+        """Raise AccessDenied unless the key has the scope (`admin` has all)."""
+        if self.scope not in (scope, "admin"):
+            raise AccessDenied
+
+
+def new_token() -> str:
+    """A token with 192 random bits; show it once and keep only `hash_token` of it."""
+    return TOKEN_PREFIX + secrets.token_urlsafe(24)
+
+
+def hash_token(token: str) -> str:
+    """SHA-256 of a token, lower-case hex. A token is random, so a slow password hash would add nothing."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,61 @@
+"""What can go wrong, in the words of the service; app/http/errors.py gives each its status."""
+
+
+class Refusal(Exception):
+    """A request that is answered with an error; `str()` of it is safe to show to anybody."""
+
+    message = "Request refused"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.message)
+
+
+class InvalidToken(Refusal):
+    message = "Invalid or expired token"
+
+
+class SiteIdRequired(Refusal):
+    message = "Site ID required"
+
+
+class AccessDenied(Refusal):
+    message = "Access denied"
+
+
+class UnknownSite(Refusal):
+    message = "Invalid site ID"
+
+
+class OriginNotAllowed(Refusal):
+    message = "Origin not allowed"
+
+
+class InvalidSignal(Refusal):
+    """The body of /api/track is not what it must be; the message names the field."""
+
+
+class TooLarge(Refusal):
+    """More bytes or more signals than one request may bring."""
+
+
+class TooManyRequests(Refusal):
+    """The caller's allowance for this minute is used up."""
+
+    message = "Too many requests"
+
+    def __init__(self, limit: int, reset_at_s: float, retry_after_s: int) -> None:
+        super().__init__()
+        self.limit = limit
+        self.reset_at_s = reset_at_s
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(Refusal):
+    """Not known or not committed in time: ClickHouse did not answer, or too much is waiting already."""
+
+    message = "Temporarily unavailable, try again"
+    retry_after_s = 1
+
+
+class StartupError(Exception):
+    """The service cannot start; the message is one line with the way out."""

@@ -1,0 +1,175 @@
+"""What /api/track receives: the shapes of its body, and how a signal is made clean."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.domain.errors import InvalidSignal, SiteIdRequired, TooLarge
+
+PAGE_MAX_CHARACTERS = 2048
+TEXT_MAX_CHARACTERS = 1024
+AGE_MAX = timedelta(minutes=5)
+CLOCK_SKEW_MAX = timedelta(seconds=5)
+
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX_CHARACTERS)]
+
+
+class Utm(msgspec.Struct, frozen=True):
+    """Campaign parameters, as the tracker found them in the page's address."""
+
+    source: Text | None = None
+    medium: Text | None = None
+    campaign: Text | None = None
+
+
+class Signal(msgspec.Struct, frozen=True, rename="camel"):
+    """One signal as it is sent. Fields not named here are ignored; the last five count with a `write` key only."""
+
+    type: Literal["pageview", "event", "engagement", "heartbeat"] = "pageview"
+    site_id: str | None = None
+    path: str | None = None
+    referrer: str | None = None
+    utm: Utm | None = None
+    ip: msgspec.Raw = msgspec.Raw()
+    user_agent: msgspec.Raw = msgspec.Raw()
+    visitor_id: msgspec.Raw = msgspec.Raw()
+    country: msgspec.Raw = msgspec.Raw()
+    timestamp: msgspec.Raw = msgspec.Raw()
+
+
+class Batch(msgspec.Struct, frozen=True, rename="camel"):
+    """Several signals in one request; a signal without `siteId` takes the batch's."""
+
+    events: list[Signal]
+    site_id: str | None = None
+
+
+class _Form(msgspec.Struct, frozen=True):
+    """The two fields that tell a batch from a single signal."""
+
+    batch: bool = False
+    events: msgspec.Raw = msgspec.Raw()
+
+
+class ServerSide(msgspec.Struct, frozen=True, rename="camel"):
+    """What a caller with a `write` key may say of the visitor, because its own address is not the visitor's."""
+
+    ip: Annotated[str, msgspec.Meta(max_length=45)] | None = None
+    user_agent: Text | None = None
+    visitor_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
+    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+    @property
+    def names_visitor(self) -> bool:
+        return not (self.ip is None and self.user_agent is None and self.visitor_id is None)
+
+
+_decode_form = msgspec.json.Decoder(_Form).decode
+_decode_batch = msgspec.json.Decoder(Batch).decode
+_decode_signal = msgspec.json.Decoder(Signal).decode
+
+
+def read_body(body: bytes, max_signals: int) -> tuple[list[Signal], bool]:
+    """Return the signals of a request, each with its `site_id`, and whether they came as a batch.
+
+    Raises InvalidSignal naming the field, SiteIdRequired, or TooLarge for more than `max_signals`.
+    """
+    try:
+        body.decode()
+        form = _decode_form(body)
+        is_batch = form.batch or bool(form.events)
+        batch = _decode_batch(body) if is_batch else Batch([_decode_signal(body)])
+    except msgspec.ValidationError as error:
+        raise InvalidSignal(_name_field(error)) from None
+    except UnicodeDecodeError:
+        raise InvalidSignal("body: not UTF-8") from None
+    except RecursionError:
+        raise InvalidSignal("body: nested too deeply") from None
+    except msgspec.DecodeError:
+        raise InvalidSignal("body: not JSON") from None
+    if not batch.events:
+        raise InvalidSignal("events: at least one signal is needed")
+    if len(batch.events) > max_signals:
+        raise TooLarge(f"events: at most {max_signals} signals in one request")
+    signals = [
+        signal if signal.site_id is not None else msgspec.structs.replace(signal, site_id=batch.site_id)
+        for signal in batch.events
+    ]
+    if not all(signal.site_id and signal.site_id.strip() for signal in signals):
+        raise SiteIdRequired
+    return signals, is_batch
+
+
+def read_server_side(signal: Signal) -> ServerSide:
+    """Return what the signal says of its visitor, checked; for callers with a `write` key. Raises InvalidSignal."""
+    given = {
+        name: msgspec.json.decode(raw)
+        for name in ("ip", "userAgent", "visitorId", "country", "timestamp")
+        if (raw := getattr(signal, _FIELD[name]))
+    }
+    try:
+        return msgspec.convert(given, ServerSide)
+    except msgspec.ValidationError as error:
+        raise InvalidSignal(_name_field(error)) from None
+
+
+_FIELD = {
+    "ip": "ip",
+    "userAgent": "user_agent",
+    "visitorId": "visitor_id",
+    "country": "country",
+    "timestamp": "timestamp",
+}
+
+
+def check_timestamp(timestamp: datetime, now: datetime) -> None:
+    """Raise InvalidSignal when a caller's timestamp is too old or in the future."""
+    if now - timestamp > AGE_MAX:
+        raise InvalidSignal(f"timestamp: at most {AGE_MAX.seconds // 60} minutes old")
+    if timestamp - now > CLOCK_SKEW_MAX:
+        raise InvalidSignal(f"timestamp: at most {CLOCK_SKEW_MAX.seconds} seconds in the future")
+
+
+def clean_page(path: str | None) -> str:
+    """Return the page of a path or full URL: path only, at most PAGE_MAX_CHARACTERS. Raises InvalidSignal."""
+    page = path or "/"
+    if _SCHEME.match(page):
+        page = "/" + page.split("://", 1)[1].partition("/")[2] if "/" in page.split("://", 1)[1] else "/"
+    page = page.partition("#")[0].partition("?")[0]
+    if not page.startswith("/"):
+        page = "/" + page
+    if len(page) > PAGE_MAX_CHARACTERS:
+        raise InvalidSignal(f"path: at most {PAGE_MAX_CHARACTERS} characters")
+    if _CONTROL.search(page):
+        raise InvalidSignal("path: control characters are not allowed")
+    return page
+
+
+def clean_referrer(referrer: str | None) -> str:
+    """Return the host name of a referrer, lower case; empty where there is none."""
+    if not referrer:
+        return ""
+    try:
+        host = urlsplit(referrer if _SCHEME.match(referrer) else "//" + referrer).hostname or ""
+    except ValueError:
+        return ""
+    return "" if len(host) > 253 or _CONTROL.search(host) else host
+
+
+def clean_text(value: str | None) -> str:
+    """Return a campaign value without surrounding blanks and control characters; empty where not given."""
+    return _CONTROL.sub("", value).strip() if value else ""
+
+
+def _name_field(error: msgspec.ValidationError) -> str:
+    """Turn "Expected `str`, got `int` - at `$.events[3].path`" into "events[3].path: expected str, got int"."""
+    what, _, where = str(error).partition(" - at ")
+    what = what.replace("`", "")
+    return f"{where.strip('`').removeprefix('$').removeprefix('.') or 'body'}: {what[:1].lower()}{what[1:]}"

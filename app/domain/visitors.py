@@ -1,0 +1,41 @@
+"""Who a visitor is: the keyed hash, the bot filter and the country of an address."""
+
+import hashlib
+import ipaddress
+from functools import lru_cache
+
+import crawleruseragents
+import iptocc
+
+
+def visitor_id(salt: bytes, site_id: str, *identity: str) -> int:
+    """Return the 64-bit id of a visitor on a site, for one day.
+
+    `identity` is address and User-Agent, or the id that a server-side caller gave. Neither is stored: without the
+    day's `salt`, which is deleted, the id cannot be made again from them.
+    """
+    text = "\0".join((site_id, *identity)).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hashlib.blake2b(text, key=salt, digest_size=8).digest(), "big")
+
+
+@lru_cache(maxsize=16_384)
+def is_bot(user_agent: str) -> bool:
+    """True when the maintained list of crawlers and tools (crawler-user-agents) knows this User-Agent."""
+    return bool(crawleruseragents.is_crawler(user_agent))
+
+
+@lru_cache(maxsize=65_536)
+def country_of(address: str) -> str:
+    """ISO 3166-1 alpha-2 country in which the address block is registered (iptocc, offline); empty where unknown."""
+    return iptocc.country_code(address) or ""
+
+
+def plain_address(text: str) -> str:
+    """An address in its one canonical spelling, IPv4 unmapped; other text as it is."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(address)

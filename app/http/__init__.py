@@ -1,0 +1,1 @@
+"""HTTP: checks, one call into the store, one reshape. The only part that knows Litestar."""

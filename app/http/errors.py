@@ -1,0 +1,91 @@
+"""Gives every error its status and its `{"error": "..."}`; the one place that does."""
+
+import logging
+import math
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+
+from app.domain import errors
+
+log = logging.getLogger(__name__)
+
+CORS = {"Access-Control-Allow-Origin": "*"}
+EVERY_ANSWER = {**CORS, "Cache-Control": "no-cache"}
+EXPOSED = {"Access-Control-Expose-Headers": "Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"}
+
+STATUS: dict[type[errors.Refusal], HTTPStatus] = {
+    errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
+    errors.SiteIdRequired: HTTPStatus.BAD_REQUEST,
+    errors.InvalidSignal: HTTPStatus.BAD_REQUEST,
+    errors.AccessDenied: HTTPStatus.FORBIDDEN,
+    errors.OriginNotAllowed: HTTPStatus.FORBIDDEN,
+    errors.UnknownSite: HTTPStatus.NOT_FOUND,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class Error(msgspec.Struct, frozen=True):
+    """The body of every error."""
+
+    error: str
+
+
+def answer_refusal(_request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[bytes]:
+    """Answer what the service itself refuses."""
+    headers: dict[str, str] = {}
+    status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
+    if isinstance(refusal, errors.InvalidToken):
+        headers["WWW-Authenticate"] = "Bearer"
+    elif isinstance(refusal, errors.Unavailable):
+        headers["Retry-After"] = str(refusal.retry_after_s)
+    elif isinstance(refusal, errors.TooManyRequests):
+        headers["Retry-After"] = str(refusal.retry_after_s)
+        headers["X-RateLimit-Limit"] = str(refusal.limit)
+        headers["X-RateLimit-Remaining"] = "0"
+        headers["X-RateLimit-Reset"] = str(math.ceil(refusal.reset_at_s))
+    return answer_error(status, str(refusal), headers)
+
+
+def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """Answer what Litestar refuses: no such path, wrong method, too large a body. Its own words are not shown."""
+    try:
+        status = HTTPStatus(error.status_code)
+    except ValueError:
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+    headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
+    return answer_error(status, status.phrase.capitalize(), headers)
+
+
+def answer_defect(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Answer a defect of ours: logged whole, shown as nothing."""
+    log.error("unexpected error", exc_info=error)
+    return answer_error(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error", {})
+
+
+def answer_error(status: HTTPStatus, message: str, headers: dict[str, str]) -> Response[bytes]:
+    return Response(
+        msgspec.json.encode(Error(message)),
+        status_code=status,
+        media_type="application/json",
+        headers={**EVERY_ANSWER, **EXPOSED, **headers},
+    )
+
+
+EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
+    errors.Refusal: answer_refusal,
+    HTTPException: answer_http_exception,
+    Exception: answer_defect,
+}
+
+
+def document(success: ResponseSpec, *statuses: int) -> dict[int, ResponseSpec]:
+    """The responses of an endpoint for its OpenAPI description: 200, and the statuses that carry an error."""
+    described = {status: ResponseSpec(Error, description=HTTPStatus(status).phrase) for status in statuses}
+    return {200: success, **described}

@@ -1,0 +1,40 @@
+"""For the operator: is the process alive, can it answer, and what has it counted."""
+
+import os
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.domain import metrics
+from app.http.errors import EVERY_ANSWER
+from app.store.store import Store
+
+
+@get("/health", include_in_schema=False)
+async def get_health() -> Response[bytes]:
+    """Answer 200 as long as the process runs; asks nobody else."""
+    return Response(b'{"status":"alive"}', media_type="application/json", headers=EVERY_ANSWER)
+
+
+@get("/ready", include_in_schema=False)
+async def get_ready(store: NamedDependency[Store]) -> Response[bytes]:
+    """Answer 200 while polls can be answered, else 503."""
+    store.directory.require_fresh()
+    return Response(b'{"status":"ready"}', media_type="application/json", headers=EVERY_ANSWER)
+
+
+@get("/metrics", include_in_schema=False)
+async def get_metrics(request: Request[Any, Any, Any], store: NamedDependency[Store]) -> Response[bytes]:
+    """Counters in the text format of Prometheus, over all workers."""
+    metrics.signals_queued.set(store.signals.queued)
+    registry = REGISTRY
+    if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # prometheus_client's own variable; set by `pulsehouse serve`
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-cache"})
+
+
+handlers = [get_health, get_ready, get_metrics]

@@ -1,0 +1,53 @@
+"""Every setting of the service: read once from PULSEHOUSE_* in the entry point, handed on as plain values."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from platformdirs import user_data_dir
+
+from app.domain.errors import StartupError
+
+PREFIX = "PULSEHOUSE_"
+NOT_OURS = frozenset({"PULSEHOUSE_TEST_CLICKHOUSE_URL", "PULSEHOUSE_URL", "PULSEHOUSE_KEY"})
+"""Variables of the tests and of the command line's clients; not settings of the service."""
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
+
+
+class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.upper()):
+    """The settings, their defaults and bounds; docs/operations.md explains each."""
+
+    clickhouse_url: str = ""
+    data_dir: str = user_data_dir("pulsehouse", appauthor=False)
+    trusted_proxies: str = ""
+    directory_refresh_ms: Milliseconds = 1_000
+    directory_max_age_ms: Milliseconds = 5_000
+    query_timeout_ms: Milliseconds = 5_000
+    query_max_statements: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    query_max_sites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    insert_timeout_ms: Milliseconds = 5_000
+    commit_timeout_ms: Milliseconds = 10_000
+    commit_max_signals: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    queue_max_signals: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 50_000
+    shutdown_timeout_ms: Milliseconds = 10_000
+    body_max_bytes: Positive = 1_048_576
+    batch_max_signals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    track_max_requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 3_000
+    embedded_max_memory_bytes: Annotated[int, msgspec.Meta(ge=100_000_000)] = 1_000_000_000
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings of an environment. Raises StartupError naming the variable that is wrong or misspelt."""
+    known = {field.encode_name for field in msgspec.structs.fields(Settings)}
+    given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in NOT_OURS}
+    for name in given.keys() - known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise StartupError(f"{name} is not a setting{f'; did you mean {near[0]}?' if near else ''}")
+    try:
+        return msgspec.convert(given, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).replace("`", "").partition(" - at ")
+        raise StartupError(f"{where.removeprefix('$.')}: {what[:1].lower()}{what[1:]}") from None

@@ -1,0 +1,1 @@
+"""ClickHouse: the only part that speaks to it. Imports app/domain, never app/http."""

@@ -1,0 +1,96 @@
+"""Sites and API keys in memory: every worker keeps them fresh, so that checking a request costs no query."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+import msgspec
+
+from app.domain.access import ApiKey, Site, hash_token
+from app.domain.errors import Unavailable
+from app.store.engine import Engine
+from app.store.statements import Statement
+
+Row = TypeVar("Row")
+
+OVERLAP_MS = 60_000
+"""A refresh asks again for this stretch, so that a row committed late or under a clock that stepped back is seen."""
+
+
+class SiteRow(Site, frozen=True):
+    """A site with its times, as sites/list returns it."""
+
+    created_at: datetime
+    updated_at: datetime
+
+
+class ApiKeyRow(ApiKey, frozen=True):
+    """A key with its times, as keys/list returns it."""
+
+    created_at: datetime
+    updated_at: datetime
+
+
+class Directory:
+    """Looks up sites by id and keys by token; unknown ids and tokens cost what known ones cost."""
+
+    def __init__(self, engine: Engine, statements: Mapping[str, Statement], *, max_age_s: float) -> None:
+        self._engine = engine
+        self._list_sites = statements["sites/list"]
+        self._list_keys = statements["keys/list"]
+        self._max_age_s = max_age_s
+        self._sites: dict[str, Site] = {}
+        self._keys: dict[str, ApiKey] = {}
+        self._seen_ms = {"sites": 0, "keys": 0}
+        self._refreshed_at_s = float("-inf")
+
+    def require_fresh(self) -> None:
+        """Raise Unavailable when a revocation could have been missed: the last refresh is too long ago."""
+        if time.monotonic() - self._refreshed_at_s > self._max_age_s:
+            raise Unavailable
+
+    def site(self, site_id: str) -> Site | None:
+        return self._sites.get(site_id)
+
+    def sites_of(self, key: ApiKey) -> list[Site]:
+        """The sites that the key may read, by name."""
+        return sorted(
+            (site for site in self._sites.values() if key.may_read(site)), key=lambda site: (site.name, site.id)
+        )
+
+    def key(self, token: str) -> ApiKey | None:
+        return self._keys.get(hash_token(token))
+
+    async def refresh(self) -> None:
+        """Read what changed. Raises EngineError; what is known stays."""
+        started_at_s = time.monotonic()
+        for site in await list_sites(self._engine, self._list_sites, self._since("sites")):
+            self._sites[site.id] = Site(site.id, site.tenant, site.domains, site.name)
+            self._seen("sites", site.updated_at)
+        for key in await list_keys(self._engine, self._list_keys, self._since("keys")):
+            self._keys[key.token_sha256] = ApiKey(
+                key.id, key.tenant, key.token_sha256, key.scope, key.site_id, key.expires_at, key.revoked_at
+            )
+            self._seen("keys", key.updated_at)
+        self._refreshed_at_s = started_at_s
+
+    def _since(self, table: str) -> int:
+        return max(0, self._seen_ms[table] - OVERLAP_MS)
+
+    def _seen(self, table: str, updated_at: datetime) -> None:
+        self._seen_ms[table] = max(self._seen_ms[table], int(updated_at.timestamp() * 1000))
+
+
+async def list_sites(engine: Engine, statement: Statement, since_ms: int = 0) -> list[SiteRow]:
+    """The sites written at or after an instant. Raises EngineError."""
+    return _decode(await engine.fetch(statement, {"since_ms": since_ms}), SiteRow)
+
+
+async def list_keys(engine: Engine, statement: Statement, since_ms: int = 0) -> list[ApiKeyRow]:
+    """The keys written at or after an instant. Raises EngineError."""
+    return _decode(await engine.fetch(statement, {"since_ms": since_ms}), ApiKeyRow)
+
+
+def _decode(lines: bytes, row: type[Row]) -> list[Row]:
+    return msgspec.json.Decoder(row).decode_lines(lines)

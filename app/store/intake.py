@@ -1,0 +1,114 @@
+"""From signals to rows: who the visitor is, where from, on which page; then the group commit."""
+
+from datetime import UTC, datetime, time, timedelta
+
+import msgspec
+
+from app.domain import metrics
+from app.domain.clock import Clock
+from app.domain.signals import (
+    ServerSide,
+    Signal,
+    Utm,
+    check_timestamp,
+    clean_page,
+    clean_referrer,
+    clean_text,
+    read_server_side,
+)
+from app.domain.visitors import country_of, is_bot, plain_address, visitor_id
+from app.store.commit import GroupCommit
+from app.store.salts import Salts
+
+AFTER_MIDNIGHT = time(0, 5)
+"""Until then, UTC, the window of an answer can reach back over the change of the salt."""
+
+BATCH_STEP = timedelta(microseconds=1)
+"""Signals stamped here follow each other by this within a request, so that the last of them is the latest."""
+
+ONE_DAY = timedelta(days=1)
+NOTHING_SAID = ServerSide()
+NO_UTM = Utm()
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """The client of a request to /api/track."""
+
+    address: str
+    user_agent: str
+    may_write: bool
+    """True with a `write` key: what the signals say of their visitors counts."""
+
+
+class SignalRow(msgspec.Struct, frozen=True):
+    """A row of table signals, as one line of an INSERT."""
+
+    site_id: str
+    timestamp: str
+    type: str
+    visitor_id: int
+    previous_visitor_id: int
+    page: str
+    country: str
+    referrer: str
+    utm_source: str
+    utm_medium: str
+    utm_campaign: str
+
+
+class Intake:
+    """Takes in the signals of a request: all of them or none."""
+
+    def __init__(self, salts: Salts, signals: GroupCommit, clock: Clock) -> None:
+        self._salts = salts
+        self._signals = signals
+        self._clock = clock
+        self._encode_lines = msgspec.json.Encoder().encode_lines
+
+    async def take(self, signals: list[Signal], caller: Caller) -> int:
+        """Commit the signals that are not a bot's and return how many they are.
+
+        Raises InvalidSignal naming the field, or Unavailable when the commit is not known in time.
+        """
+        now = self._clock()
+        rows = []
+        for number, signal in enumerate(signals):
+            row = await self._row(signal, caller, now, now + number * BATCH_STEP)
+            if row is None:
+                metrics.signals_refused_as_bot.inc()
+            else:
+                rows.append(row)
+        if rows:
+            await self._signals.commit(self._encode_lines(rows), len(rows))
+        return len(rows)
+
+    async def _row(self, signal: Signal, caller: Caller, now: datetime, timestamp: datetime) -> SignalRow | None:
+        """The row of a signal, checked whole; None where its visitor is a bot."""
+        page, referrer, utm = clean_page(signal.path), clean_referrer(signal.referrer), signal.utm or NO_UTM
+        said = read_server_side(signal) if caller.may_write else NOTHING_SAID
+        if said.timestamp:
+            check_timestamp(said.timestamp, now)
+            timestamp = said.timestamp.astimezone(UTC)
+        address, user_agent = caller.address, caller.user_agent
+        if said.names_visitor:
+            address, user_agent = plain_address(said.ip or ""), said.user_agent or ""
+        if is_bot(user_agent):
+            return None
+        site_id = signal.site_id or ""
+        identity = (address, user_agent) if said.visitor_id is None else ("", "", said.visitor_id)
+        day = timestamp.date()
+        salt = await self._salts.of(day)
+        previous_salt = self._salts.known(day - ONE_DAY) if timestamp.time() < AFTER_MIDNIGHT else None
+        return SignalRow(
+            site_id=site_id,
+            timestamp=timestamp.strftime("%Y-%m-%d %H:%M:%S.%f"),
+            type=signal.type,
+            visitor_id=visitor_id(salt, site_id, *identity),
+            previous_visitor_id=visitor_id(previous_salt, site_id, *identity) if previous_salt else 0,
+            page=page,
+            country=said.country or country_of(address),
+            referrer=referrer,
+            utm_source=clean_text(utm.source),
+            utm_medium=clean_text(utm.medium),
+            utm_campaign=clean_text(utm.campaign),
+        )

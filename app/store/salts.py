@@ -1,0 +1,68 @@
+"""The salts of the visitor hash: one per UTC day, shared by all workers through ClickHouse, deleted after use."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+
+import msgspec
+
+from app.domain.errors import Unavailable
+from app.store.engine import Engine
+from app.store.statements import Statement
+
+READY_BEFORE = timedelta(hours=1)
+"""The salt of the next day is made so long before midnight: all workers have it when the day begins."""
+
+KEPT_AFTER = timedelta(minutes=15)
+"""A salt outlives its day by this: the window of an answer, late timestamps, and a clock that steps back a little."""
+
+
+class _Row(msgspec.Struct, frozen=True):
+    day: date
+    salt: str
+
+
+class Salts:
+    """Hands out the salt of a day."""
+
+    def __init__(self, engine: Engine, statements: Mapping[str, Statement]) -> None:
+        self._engine = engine
+        self._list = statements["salts/list"]
+        self._add = statements["salts/add"]
+        self._delete = statements["salts/delete"]
+        self._salts: dict[date, bytes] = {}
+        self._changing = asyncio.Lock()
+
+    def known(self, day: date) -> bytes | None:
+        """The salt of a day, if there is one."""
+        return self._salts.get(day)
+
+    async def of(self, day: date) -> bytes:
+        """The salt of a day, made now where it is missing. Raises EngineError."""
+        return self._salts.get(day) or await self._make(day)
+
+    async def refresh(self, now: datetime) -> None:
+        """Make the salts that are due, and delete those that have served. Raises EngineError."""
+        await self.of(now.date())
+        await self.of((now + READY_BEFORE).date())
+        first_kept = (now - KEPT_AFTER).date()
+        if min(self._salts) < first_kept:
+            async with self._changing:
+                await self._engine.execute(self._delete, {"day": first_kept.isoformat()})
+                await self._load()
+
+    async def _make(self, day: date) -> bytes:
+        async with self._changing:
+            await self._load()
+            if day not in self._salts:
+                # Where several workers do this at once the first one's salt is stored; all read that one.
+                await self._engine.execute(self._add, {"day": day.isoformat(), "salt": secrets.token_hex(32)})
+                await self._load()
+            if day not in self._salts:
+                raise Unavailable
+            return self._salts[day]
+
+    async def _load(self) -> None:
+        rows = msgspec.json.Decoder(_Row).decode_lines(await self._engine.fetch(self._list))
+        self._salts = {row.day: bytes.fromhex(row.salt) for row in rows}

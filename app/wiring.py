@@ -1,0 +1,114 @@
+"""Puts the parts together: settings, engine, store, HTTP."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+
+from app.domain.clock import Clock, utc_now
+from app.http import operations, realtime, sites, track
+from app.http.allowance import Allowance
+from app.http.errors import EXCEPTION_HANDLERS
+from app.settings import Settings, read_settings
+from app.store.answers import RealtimeAnswers
+from app.store.commit import GroupCommit
+from app.store.directory import Directory
+from app.store.engine import EmbeddedEngine, ServerEngine
+from app.store.intake import Intake
+from app.store.salts import Salts
+from app.store.statements import load_statements
+from app.store.store import Store
+
+
+def create_engine(settings: Settings) -> ServerEngine | EmbeddedEngine:
+    """The engine that the settings name. Raises StartupError for a URL that is none."""
+    if settings.clickhouse_url:
+        return ServerEngine(
+            settings.clickhouse_url,
+            query_timeout_s=settings.query_timeout_ms / 1000,
+            insert_timeout_s=settings.insert_timeout_ms / 1000,
+        )
+    return EmbeddedEngine(
+        Path(settings.data_dir).expanduser(),
+        query_timeout_s=settings.query_timeout_ms / 1000,
+        max_memory_bytes=settings.embedded_max_memory_bytes,
+    )
+
+
+def create_store(settings: Settings, engine: ServerEngine | EmbeddedEngine, clock: Clock = utc_now) -> Store:
+    """The store on an engine. Raises StartupError when an SQL file is not what it must be."""
+    statements = load_statements()
+    salts = Salts(engine, statements)
+    signals = GroupCommit(
+        engine,
+        statements,
+        timeout_s=settings.commit_timeout_ms / 1000,
+        max_group_signals=settings.commit_max_signals,
+        max_queue_signals=settings.queue_max_signals,
+    )
+    return Store(
+        engine,
+        statements,
+        clock,
+        directory=Directory(engine, statements, max_age_s=settings.directory_max_age_ms / 1000),
+        salts=salts,
+        signals=signals,
+        intake=Intake(salts, signals, clock),
+        answers=RealtimeAnswers(
+            engine,
+            statements,
+            clock,
+            timeout_s=settings.query_timeout_ms / 1000,
+            max_statements=settings.query_max_statements,
+            max_sites=settings.query_max_sites,
+        ),
+        refresh_s=settings.directory_refresh_ms / 1000,
+    )
+
+
+def create_app(settings: Settings, store: Store) -> Any:
+    """The ASGI application; it opens and closes the store with its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        await store.start()
+        try:
+            yield
+        finally:
+            await store.close(settings.shutdown_timeout_ms / 1000)
+
+    allowance = Allowance(settings.track_max_requests_per_minute)
+    app = Litestar(
+        [*realtime.handlers, *track.handlers, *sites.handlers, *operations.handlers],
+        lifespan=[lifespan],
+        dependencies={
+            "store": Provide(lambda: store, sync_to_thread=False),
+            "allowance": Provide(lambda: allowance, sync_to_thread=False),
+            "batch_max_signals": Provide(lambda: settings.batch_max_signals, sync_to_thread=False),
+        },
+        exception_handlers={**EXCEPTION_HANDLERS},
+        request_max_body_size=settings.body_max_bytes,
+        openapi_config=OpenAPIConfig(
+            "Pulsehouse",
+            "1",
+            description="Who is on my site right now?",
+            components=Components(security_schemes={"token": SecurityScheme("http", scheme="bearer")}),
+            path="/openapi",
+        ),
+        logging_config=None,
+    )
+    trusted = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
+    return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
+
+
+def create_worker() -> Any:
+    """The application of one granian worker, by the settings in its environment."""
+    settings = read_settings(os.environ)
+    return create_app(settings, create_store(settings, create_engine(settings)))

@@ -1,0 +1,329 @@
+"""Measure sql/realtime.sql: one statement's time against sites asked, visitors, history and pageviews.
+
+    CLICKHOUSE_URL=http://default:@127.0.0.1:8123/default python bench/statement.py --quick
+    /work/shared/clickhouse/serve -- python bench/statement.py --output statement.json
+
+Beside it runs the usual shape ("peers"): one statement per field over the raw signals, bench/sql/peer_*.sql.
+Alternatives are timed in turns within one run, so the load of the machine falls on all of them alike; read
+the ratios, not the milliseconds. Every data set lives in its own database bench_*, dropped at the end.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import statistics
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
+PEERS = [path.read_text() for path in sorted((ROOT / "bench" / "sql").glob("peer_*.sql"))]
+LOAD = (ROOT / "bench" / "sql" / "load.sql").read_text()
+
+WINDOW_SECONDS = 330  # the five minute buckets and a little more
+RATIO_LIMIT = 1.3  # how much slower history, pageviews or other sites may make the statement
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One statement shape on one data set."""
+
+    experiment: str
+    case: str
+    shape: str  # "realtime" or "peers"
+    median_ms: float
+    p95_ms: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How much slower `case` is than `baseline`: the median over rounds timed back to back."""
+
+    experiment: str
+    case: str
+    baseline: str
+    ratio: float
+    limit: float
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A thing to time: statements sent one after the other with the same parameters."""
+
+    case: str
+    shape: str
+    client: Client
+    statements: list[str]
+    parameters: dict[str, object]
+
+    def run(self) -> float:
+        """Milliseconds until the last answer has arrived."""
+        start = time.perf_counter()
+        for statement in self.statements:
+            self.client.raw_query(statement, parameters=self.parameters)
+        return (time.perf_counter() - start) * 1000
+
+
+class DataSet:
+    """A throw-away database with the project's tables, filled through their views."""
+
+    def __init__(self, url: str, now: datetime) -> None:
+        self.now = now
+        self.name = f"bench_{uuid.uuid4().hex[:12]}"
+        with contextlib.closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as admin:
+            admin.command(f"CREATE DATABASE {self.name}")
+        self.client = clickhouse_connect.get_client(
+            dsn=url, database=self.name, autogenerate_session_id=False, compress=False
+        )
+        for migration in sorted((ROOT / "migrations").glob("*.sql")):
+            self.client.command(migration.read_text())
+
+    def load(
+        self,
+        *,
+        rate: float,
+        seconds: float,
+        sites: int,
+        visitors: int,
+        block: int,
+        skew: bool = False,
+        until: float = 0,
+    ) -> "DataSet":
+        """Write `rate` signals a second for `seconds`, ending `until` seconds before now, `block` rows to a part."""
+        self.client.command(
+            LOAD,
+            parameters={
+                "start": self.now - timedelta(seconds=until + seconds),
+                "rate": float(rate),
+                "signals": int(rate * seconds),
+                "sites": sites,
+                "skew": int(skew),
+                "visitors": visitors,
+            },
+            settings={
+                "async_insert": 0,
+                "max_threads": 1,
+                "max_insert_threads": 1,
+                "max_block_size": block,
+                "min_insert_block_size_rows": block,
+                "min_insert_block_size_bytes": 0,
+                "max_partitions_per_insert_block": 0,
+            },
+        )
+        return self
+
+    def realtime(self, case: str, sites: int) -> Probe:
+        return Probe(case, "realtime", self.client, [REALTIME], self._parameters(sites))
+
+    def peers(self, case: str, sites: int) -> Probe:
+        return Probe(case, "peers", self.client, PEERS, self._parameters(sites))
+
+    def _parameters(self, sites: int) -> dict[str, object]:
+        return {"sites": [f"site_{number}" for number in range(1, sites + 1)], "now": self.now}
+
+    def drop(self) -> None:
+        self.client.command(f"DROP DATABASE IF EXISTS {self.name}")
+        self.client.close()
+
+
+class Bench:
+    """Runs the experiments, prints each as a table and keeps the results."""
+
+    def __init__(self, url: str, *, quick: bool, console: Console) -> None:
+        self.url = url
+        self.quick = quick
+        self.console = console
+        self.measurements: list[Measurement] = []
+        self.ratios: list[Ratio] = []
+
+    @contextlib.contextmanager
+    def data(self, count: int = 1) -> Iterator[list[DataSet]]:
+        """`count` empty data sets of one common instant, dropped afterwards."""
+        now = datetime.now(UTC).replace(microsecond=0)
+        with contextlib.ExitStack() as stack:
+            sets = []
+            for _ in range(count):
+                data = DataSet(self.url, now)
+                stack.callback(data.drop)
+                sets.append(data)
+            yield sets
+
+    def measure(self, experiment: str, probes: list[Probe], *, budget_seconds: float | None = None) -> list[list[float]]:
+        """Time the probes in turns, at least 3 and at most 41 rounds, within the budget."""
+        budget = budget_seconds or (3 if self.quick else 12)
+        for probe in probes:  # caches and connections
+            probe.run()
+        times: list[list[float]] = [[] for _ in probes]
+        end = time.perf_counter() + budget
+        for round_ in itertools.count():
+            if round_ >= 41 or (round_ >= 3 and time.perf_counter() > end):
+                break
+            for probe, taken in zip(probes, times, strict=True):
+                taken.append(probe.run())
+        found = [
+            Measurement(
+                experiment,
+                probe.case,
+                probe.shape,
+                round(statistics.median(taken), 2),
+                round(sorted(taken)[int(len(taken) * 0.95)], 2),
+                len(taken),
+            )
+            for probe, taken in zip(probes, times, strict=True)
+        ]
+        self.measurements += found
+        self._show(experiment, found)
+        return times
+
+    def compare(self, experiment: str, baseline: Probe, case: Probe) -> None:
+        """Time two probes in turns and record the ratio of the second to the first."""
+        slow, fast = reversed(self.measure(experiment, [baseline, case]))
+        ratio = statistics.median(b / a for a, b in zip(fast, slow, strict=True))
+        self.ratios.append(Ratio(experiment, case.case, baseline.case, round(ratio, 3), RATIO_LIMIT))
+
+    def _show(self, experiment: str, found: list[Measurement]) -> None:
+        table = Table(title=experiment, title_justify="left")
+        for name in ("case", "shape"):
+            table.add_column(name)
+        for name in ("median ms", "p95 ms", "runs"):
+            table.add_column(name, justify="right")
+        for row in found:
+            table.add_row(row.case, row.shape, f"{row.median_ms:.1f}", f"{row.p95_ms:.1f}", str(row.runs))
+        self.console.print(table)
+
+    def show_ratios(self) -> None:
+        table = Table(title="ratios", title_justify="left")
+        for name in ("experiment", "case", "against", "ratio", "limit"):
+            table.add_column(name)
+        for row in self.ratios:
+            colour = "green" if row.ratio <= row.limit else "red"
+            table.add_row(row.experiment, row.case, row.baseline, f"[{colour}]{row.ratio:.2f}", f"{row.limit}")
+        self.console.print(table)
+
+    # The experiments
+
+    def sites_asked(self) -> None:
+        """1,000 signals/s over 10,000 sites, log-uniform; 1 to 10,000 of them asked for at once."""
+        with self.data() as [data]:
+            data.load(rate=1000, seconds=WINDOW_SECONDS, sites=10_000, visitors=10_000, block=1000, skew=True)
+            self.measure(
+                "sites asked for at once",
+                [data.realtime(f"{n:,} sites", n) for n in (1, 10, 100, 1000, 10_000)]
+                + [data.peers(f"{n:,} sites", n) for n in (1, 100, 1000)],
+                budget_seconds=6 if self.quick else 30,
+            )
+
+    def active_visitors(self) -> None:
+        """One site, 10^3 to 10^6 visitors drawn 1.5 times each in the window."""
+        for visitors in [1_000, 10_000, 100_000] + ([] if self.quick else [1_000_000]):
+            with self.data() as [data]:
+                signals = visitors * 1.5
+                data.load(
+                    rate=signals / 300,
+                    seconds=300,
+                    sites=1,
+                    visitors=visitors,
+                    block=min(max(100, int(signals / 300)), 2000),  # one INSERT a second, at most 2,000 rows
+                )
+                case = f"{visitors:,} visitors"
+                self.measure("active visitors of one site", [data.realtime(case, 1), data.peers(case, 1)])
+
+    def history(self) -> None:
+        """100 sites with 4 signals/s in all: one hour of it in the table, and 30 days."""
+        with self.data(2) as [hour, month]:
+            for data, seconds in ((hour, 3600), (month, (5 if self.quick else 30) * 86_400)):
+                data.load(rate=4, seconds=seconds, sites=100, visitors=50, block=100_000, until=WINDOW_SECONDS)
+                data.load(rate=4, seconds=WINDOW_SECONDS, sites=100, visitors=50, block=100)
+            days = "5 days" if self.quick else "30 days"
+            for asked in (1, 100):
+                self.compare(
+                    f"history, {asked} sites asked", hour.realtime("1 hour", asked), month.realtime(days, asked)
+                )
+
+    def pageviews_per_visitor(self) -> None:
+        """100 sites, 50 visitors each: 1 and 100 signals of a visitor and minute."""
+        with self.data(2) as [once, often]:
+            for data, times in ((once, 1), (often, 20 if self.quick else 100)):
+                rate = 100 * 50 / 60 * times
+                data.load(
+                    rate=rate, seconds=WINDOW_SECONDS, sites=100, visitors=50, block=min(max(100, int(rate)), 10_000)
+                )
+            for asked in (1, 100):
+                self.compare(
+                    f"pageviews of a visitor, {asked} sites asked",
+                    once.realtime("1x", asked),
+                    often.realtime("20x" if self.quick else "100x", asked),
+                )
+
+    def sites_in_table(self) -> None:
+        """0.2 signals/s on every site; 100 sites in the table, and 10,000 (quick: 2,000)."""
+        with self.data(2) as [few, many]:
+            counts = (100, 2_000 if self.quick else 10_000)
+            for data, sites in zip((few, many), counts, strict=True):
+                rate = sites * 0.2
+                data.load(rate=rate, seconds=WINDOW_SECONDS, sites=sites, visitors=50, block=max(100, int(rate)))
+            for asked in (1, 100):
+                self.compare(
+                    f"sites in the table, {asked} asked",
+                    few.realtime(f"{counts[0]:,} sites", asked),
+                    many.realtime(f"{counts[1]:,} sites", asked),
+                )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="smaller data sets, under a minute")
+    parser.add_argument("--output", type=Path, default=Path("statement.json"), help="where the results go, as JSON")
+    parser.add_argument("--only", nargs="*", metavar="NAME", help="experiments to run; default: all")
+    args = parser.parse_args()
+    url = os.environ.get("CLICKHOUSE_URL")
+    if not url:
+        parser.error("set CLICKHOUSE_URL, or run under `serve -- ...`")
+
+    console = Console()
+    bench = Bench(url, quick=args.quick, console=console)
+    experiments: dict[str, Callable[[], None]] = {
+        run.__name__: run
+        for run in (
+            bench.sites_asked,
+            bench.active_visitors,
+            bench.history,
+            bench.pageviews_per_visitor,
+            bench.sites_in_table,
+        )
+    }
+    if unknown := set(args.only or []) - set(experiments):
+        parser.error(f"unknown experiments: {', '.join(sorted(unknown))}; there are {', '.join(experiments)}")
+    started = time.perf_counter()
+    for name in args.only or experiments:
+        experiments[name]()
+    bench.show_ratios()
+    args.output.write_text(
+        json.dumps(
+            {
+                "quick": args.quick,
+                "seconds": round(time.perf_counter() - started, 1),
+                "measurements": [asdict(row) for row in bench.measurements],
+                "ratios": [asdict(row) for row in bench.ratios],
+            },
+            indent=2,
+        )
+        + "\n"
+    )
+    console.print(f"{time.perf_counter() - started:.0f} s, results in {args.output}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+-- 0001 sites: the websites whose visitors are counted, each owned by one tenant.
+--
+-- Why      Every worker keeps the newest row of each site in memory and refreshes it every second, so a
+--          request is checked without a query. A change is a new row with the same id.
+-- Data     New table; nothing existing is touched.
+CREATE TABLE IF NOT EXISTS sites
+(
+    id         String                 COMMENT 'Public site id, as in the tracker and in /api/realtime?siteId=',
+    tenant     LowCardinality(String) COMMENT 'The customer who owns the site; only its API keys read it',
+    domains    Array(String)          COMMENT 'Host names, lower case; pages of these (and their www. twins) may send signals from a browser',
+    name       String                 COMMENT 'Name shown to people',
+    created_at DateTime64(3, 'UTC')   COMMENT 'When the site was added',
+    updated_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When this row was written, by the clock of ClickHouse; the newest row of an id holds'
+)
+ENGINE = ReplacingMergeTree(updated_at)
+ORDER BY id
+COMMENT 'Websites and their owners; read with FINAL'

@@ -1,0 +1,9 @@
+-- keys/revoke: writes a key's newest row again, revoked from now on; nothing where there is no such key.
+--
+-- Serves   `pulsehouse key revoke`
+-- Params   id  String  public id of the key
+INSERT INTO api_keys (id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at)
+SETTINGS async_insert = 0
+SELECT id, tenant, token_sha256, scope, site_id, created_at, expires_at, coalesce(revoked_at, now64(3, 'UTC'))
+FROM api_keys FINAL
+WHERE id = {id:String}

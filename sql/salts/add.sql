@@ -1,0 +1,10 @@
+-- salts/add: proposes a salt for a day; where the day has one already, nothing happens.
+--
+-- Why      The day is the deduplication token: of several workers that start together, the first one's salt
+--          is stored and the others' are dropped by ClickHouse.
+-- Serves   the hashing of visitors
+-- Params   day   String  the day, YYYY-MM-DD
+--          salt  String   256 random bits, hex
+INSERT INTO salts (day, salt)
+SETTINGS async_insert = 0, insert_deduplicate = 1, insert_deduplication_token = {day:String}
+SELECT toDate({day:String}), {salt:String}

@@ -1,0 +1,10 @@
+-- sites/add: stores a site, new or changed.
+--
+-- Serves   `pulsehouse site add`, the demo
+-- Params   id       String         the site's id
+--          tenant   String         its owner
+--          domains  Array(String)  its host names, lower case
+--          name     String         its name for people
+INSERT INTO sites (id, tenant, domains, name, created_at)
+SETTINGS async_insert = 0
+SELECT {id:String}, {tenant:String}, {domains:Array(String)}, {name:String}, now64(3, 'UTC')

@@ -1,0 +1,234 @@
+"""The service under test: the real application on a real ClickHouse, in a throw-away database."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.settings import Settings
+from app.store.engine import EmbeddedEngine, ServerEngine
+from app.store.statements import Statement
+from app.store.store import Store
+from app.wiring import create_app, create_store
+
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+SERVER = pytest.StashKey[str]()
+WHY_NO_SERVER = pytest.StashKey[str]()
+CONTAINER = pytest.StashKey[Any]()
+IMAGE = "clickhouse/clickhouse-server:26.8"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find a ClickHouse server: the one named, else a container where Docker answers, else none."""
+    url = os.environ.get("PULSEHOUSE_TEST_CLICKHOUSE_URL", "")
+    why = ""
+    if not url:
+        try:
+            url = _start_container(config)
+        except Exception as error:  # whatever Docker lacks here: no socket, no daemon, no registry
+            why = f"{type(error).__name__}"
+    config.stash[SERVER] = url
+    config.stash[WHY_NO_SERVER] = why
+
+
+def _start_container(config: pytest.Config) -> str:
+    import docker
+    from testcontainers.community.clickhouse import ClickHouseContainer
+
+    docker.from_env(timeout=2).ping()
+    container = ClickHouseContainer(IMAGE).start()
+    config.stash[CONTAINER] = container
+    host, port = container.get_container_host_ip(), container.get_exposed_port(8123)
+    return f"http://test:test@{host}:{port}/default"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if CONTAINER in config.stash:
+        config.stash[CONTAINER].stop()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    server = config.stash[SERVER]
+    if server:
+        return f"clickhouse: embedded engine and the server at {server.rpartition('@')[2]}"
+    return (
+        "clickhouse: embedded engine alone; set PULSEHOUSE_TEST_CLICKHOUSE_URL to test a server too "
+        f"(no container: {config.stash[WHY_NO_SERVER]})"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that uses the service once per engine."""
+    if "engine_name" in metafunc.fixturenames:
+        names = ["embedded", "server"] if metafunc.config.stash[SERVER] else ["embedded"]
+        metafunc.parametrize("engine_name", names, scope="session")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def server_url(pytestconfig: pytest.Config) -> str:
+    """Address of the ClickHouse server; the test is skipped where there is none."""
+    url = pytestconfig.stash[SERVER]
+    if not url:
+        pytest.skip("no ClickHouse server; set PULSEHOUSE_TEST_CLICKHOUSE_URL")
+    return url
+
+
+@pytest.fixture(scope="session")
+def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The one folder of the embedded engine: a process can open only one."""
+    yield tmp_path_factory.mktemp("embedded")
+
+
+class Clock:
+    """A clock that stands still until a test moves it: the present, 30 s into a minute."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC).replace(second=30, microsecond=0)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def set(self, time: str, days: int = 0) -> None:
+        """Set the time of day, HH:MM:SS UTC, so many days from today."""
+        hour, minute, second = map(int, time.split(":"))
+        self.now = (self.now + timedelta(days=days)).replace(hour=hour, minute=minute, second=second)
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Api:
+    """A running service, as its users see it, and what tests need to look behind it."""
+
+    def __init__(self, store: Store, client: httpx.AsyncClient, clock: Clock) -> None:
+        self.store = store
+        self.client = client
+        self.clock = clock
+        self.read = self.write = self.admin = ""
+
+    async def add_site(self, site_id: str, tenant: str = "acme", domain: str = "example.com") -> str:
+        await self.store.add_site(site_id, tenant, [domain], domain)
+        await self.store.refresh()
+        return site_id
+
+    async def add_key(
+        self, scope: str, tenant: str = "acme", site_id: str = "", expires_days: int | None = None
+    ) -> tuple[str, str]:
+        """Create a key; return its id and token."""
+        key = await self.store.create_key(tenant, scope, site_id, expires_days)
+        await self.store.refresh()
+        return key
+
+    async def get(self, path: str, token: str | None = None, **headers: str) -> httpx.Response:
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return await self.client.get(path, headers=headers)
+
+    async def realtime(self, site_id: str = "site_a", token: str | None = None) -> dict[str, Any]:
+        """The answer of GET /api/realtime, whole."""
+        response = await self.get(f"/api/realtime?siteId={site_id}", token or self.read)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    async def track(self, body: Any, token: str | None = None, **headers: str) -> httpx.Response:
+        """Send a body to POST /api/track, as a browser or with a key; bytes are sent as they are."""
+        headers = {"User-Agent": BROWSER, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if isinstance(body, bytes):
+            return await self.client.post("/api/track", content=body, headers=headers)
+        return await self.client.post("/api/track", json=body, headers=headers)
+
+    async def select(self, sql: str) -> str:
+        """Look into the database; tests only."""
+        return (await self.store.engine.fetch(Statement("test", sql + " FORMAT TSVRaw"))).decode().strip()
+
+    async def execute(self, sql: str) -> None:
+        await self.store.engine.execute(Statement("test", sql))
+
+
+MakeApi = Callable[..., Awaitable[Api]]
+
+
+@pytest.fixture
+def database() -> str:
+    return f"test_{uuid.uuid4().hex[:12]}"
+
+
+def make_engine(name: str, server: str, folder: Path, database: str) -> ServerEngine | EmbeddedEngine:
+    """An engine on a throw-away database."""
+    if name == "server":
+        return ServerEngine(f"{server.rpartition('/')[0]}/{database}", query_timeout_s=5, insert_timeout_s=5)
+    return EmbeddedEngine(folder, query_timeout_s=5, max_memory_bytes=2_000_000_000, database=database)
+
+
+@pytest.fixture
+async def make_api(
+    engine_name: str, pytestconfig: pytest.Config, embedded_folder: Path, database: str
+) -> AsyncIterator[MakeApi]:
+    """Start services on the test's database: several of them are several workers. The database goes at the end."""
+    started: list[Api] = []
+
+    async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
+        settings = settings or Settings(track_max_requests_per_minute=0)
+        clock = clock or Clock()
+        engine = make_engine(engine_name, pytestconfig.stash[SERVER], embedded_folder, database)
+        store = create_store(settings, engine, clock)
+        await store.start()
+        transport = httpx.ASGITransport(create_app(settings, store), client=(address, 50_000))
+        api = Api(store, httpx.AsyncClient(transport=transport, base_url="http://pulsehouse.test"), clock)
+        started.append(api)
+        return api
+
+    yield make
+    if started:
+        await started[0].execute(f"DROP DATABASE IF EXISTS {database}")
+    for api in started:
+        await api.client.aclose()
+        await api.store.close(1)
+
+
+@pytest.fixture
+async def api(make_api: MakeApi) -> Api:
+    """A service with tenant acme, its sites site_a (example.com) and site_b (example.org), and a key of each scope."""
+    api = await make_api()
+    await api.store.add_site("site_a", "acme", ["example.com"], "example.com")
+    await api.store.add_site("site_b", "acme", ["example.org"], "example.org")
+    for scope in ("read", "write", "admin"):
+        _, token = await api.store.create_key("acme", scope, "", None)
+        setattr(api, scope, token)
+    await api.store.refresh()
+    return api
+
+
+Signals = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def signals(api: Api) -> Signals:
+    """Send signals: (minutes ago, visitor, path) or (minutes ago, visitor, path, type), each in a request of its own."""
+
+    async def send(*given: tuple[Any, ...], site_id: str = "site_a", country: str | None = None) -> None:
+        for minutes_ago, visitor, path, *kind in given:
+            timestamp = api.clock() - timedelta(minutes=minutes_ago)
+            signal = {
+                "siteId": site_id,
+                "type": kind[0] if kind else "pageview",
+                "path": path,
+                "visitorId": visitor,
+                "timestamp": timestamp.isoformat(),
+            }
+            response = await api.track(signal | ({"country": country} if country else {}), token=api.write)
+            assert response.status_code == 200, response.text
+
+    return send
