@@ -1,11 +1,11 @@
 -- 0005 visitor_minutes: who was active on which site in which minute.
 --
 -- Why      The realtime answer reads these buckets instead of the signals: one row per visitor and minute
---          however much they clicked, so distinct visitors are exact and the cost does not grow
---          with pageviews. Sorted by site first, in short granules of 256 rows: the window of a site is one
---          short stretch, whatever other sites and older minutes the table holds. Parts without a
---          minute of the window are skipped whole, by the smallest and greatest minute that ClickHouse
---          keeps of each part. Short compressed blocks: a site's stretch is unpacked alone. site_id is a plain String: dictionaries cost more than they save here.
+--          however much they clicked, so distinct visitors are exact and the cost does not grow with
+--          pageviews. Sorted by site first, in granules of 256 rows and short compressed blocks: the window of
+--          a site is one short stretch, whatever other sites and older minutes the table holds. Parts without
+--          a minute of the window are skipped whole. site_id is a plain String: dictionaries cost more than
+--          they save here.
 -- Data     New table; nothing existing is touched. Rows leave 32 days after their minute.
 CREATE TABLE IF NOT EXISTS visitor_minutes
 (

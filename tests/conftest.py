@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import httpx
 import pytest
 
@@ -85,8 +86,11 @@ def server_url(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The one folder of the embedded engine: a process can open only one."""
-    yield tmp_path_factory.mktemp("embedded")
+    """The one folder of the embedded engine: a process can open only one. Kept open, as opening takes its time."""
+    folder = tmp_path_factory.mktemp("embedded")
+    keeper = clickhouse_connect.get_client(interface="chdb", path=str(folder))
+    yield folder
+    keeper.close()
 
 
 class Clock:

@@ -11,56 +11,14 @@ import msgspec
 LINE_MAX_BYTES = 65_536
 """Longer lines are malformed; both servers cut a request line and a header at 8 KiB each."""
 
-ASSET_EXTENSIONS = frozenset(
-    [
-        "css",
-        "js",
-        "mjs",
-        "map",
-        "json",
-        "xml",
-        "txt",
-        "rss",
-        "atom",
-        "png",
-        "jpg",
-        "jpeg",
-        "gif",
-        "svg",
-        "webp",
-        "avif",
-        "ico",
-        "bmp",
-        "woff",
-        "woff2",
-        "ttf",
-        "otf",
-        "eot",
-        "mp3",
-        "mp4",
-        "ogg",
-        "wav",
-        "webm",
-        "avi",
-        "mov",
-        "swf",
-        "pdf",
-        "zip",
-        "gz",
-        "tgz",
-        "bz2",
-        "xz",
-        "7z",
-        "rar",
-        "tar",
-        "jar",
-        "exe",
-        "msi",
-        "dmg",
-        "deb",
-        "rpm",
-    ]
-)
+# fmt: off
+ASSET_EXTENSIONS = frozenset({
+    "css", "js", "mjs", "map", "json", "xml", "txt", "rss", "atom",
+    "png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "bmp", "woff", "woff2", "ttf", "otf", "eot",
+    "mp3", "mp4", "ogg", "wav", "webm", "avi", "mov", "swf",
+    "pdf", "zip", "gz", "tgz", "bz2", "xz", "7z", "rar", "tar", "jar", "exe", "msi", "dmg", "deb", "rpm",
+})
+# fmt: on
 """Endings of files that cannot carry a tracker: styles, scripts, data, images, fonts, media, downloads."""
 
 PAGE_STATUSES = frozenset({200, 304})

@@ -234,6 +234,7 @@
     showMinutes();
     showPages();
     showFeed();
+    move(document.querySelector(".health i"), [{ boxShadow: "0 0 0 0 var(--lamp)" }, { boxShadow: "0 0 0 .5rem transparent" }], 1200);
     tick();
     tell(`${count(visitors, "visitor")}, ${count(views, "pageview")}`, false);
   }
@@ -249,7 +250,7 @@
     if (before === text) return;
     const grew = Number(text.replace(/\D/g, "")) > Number(before.replace(/\D/g, ""));
     box.dataset.text = text;
-    box.style.setProperty("--len", Math.max(2, text.length));
+    box.style.setProperty("--len", Math.max(2, text.length - 0.55 * text.replace(/\d/g, "").length)); // separators are narrow
     box.replaceChildren(
       ...[...text].map((character, index) => {
         const digit = element("span", "", character);
@@ -349,7 +350,7 @@
     });
     const hidden = all.length - PAGES_SHOWN;
     $("more").hidden = hidden <= 0;
-    $("more").textContent = allPages ? "Show fewer pages" : `Show ${count(hidden, "more page").replace("pages", "pages")}`;
+    $("more").textContent = allPages ? "Show fewer pages" : `Show ${count(hidden, "more page")}`;
     $("more").setAttribute("aria-expanded", String(allPages));
     const elsewhere = answer.activeVisitors - all.reduce((sum, [, visitors]) => sum + visitors, 0);
     $("rest").hidden = elsewhere <= 0;
@@ -448,9 +449,10 @@
       }
       document.title = failure ? `Not up to date · ${label(site)}` : `${numbers.format(answer.activeVisitors)} · ${label(site)}`;
     }
+    const at = answer && new Date(answer.timestamp).toLocaleTimeString();
+    $("when").textContent = answer && failure && age <= WINDOW_S ? `at ${at}` : "right now";
     $("banner").hidden = !failure;
     if (failure) {
-      const at = answer && new Date(answer.timestamp).toLocaleTimeString();
       const wait = Math.max(0, Math.ceil((failure.retryAt - Date.now()) / 1000));
       $("banner").textContent = [
         failure.reason,

@@ -1,0 +1,98 @@
+"""What people look at: the live page; and what counts them: the tracker, and its pixel for browsers without scripts."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any
+
+from litestar import HttpMethod, Request, Response, get, route
+from litestar.di import NamedDependency
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+
+from app.domain.errors import SiteIdRequired
+from app.domain.signals import Signal
+from app.http.allowance import Allowance
+from app.http.caller import address_of
+from app.http.errors import CORS, document
+from app.http.track import accept
+from app.store.store import Store
+
+STATIC = Path(__file__).parent.parent / "static"
+
+# This keeps style attributes out too; what the page sizes by script goes through the CSSOM, which is allowed.
+PAGE_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "connect-src 'self'",
+        "img-src 'self' data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
+REVALIDATE = {"Cache-Control": "no-cache"}
+FROM_ANY_SITE = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin"}
+ONE_HOUR = {"Cache-Control": "public, max-age=3600"}
+
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""The smallest transparent GIF."""
+
+
+def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -> HTTPRouteHandler:
+    """A handler that answers with a file of app/static, which it reads once, and with 304 to whoever has it already."""
+    content = (STATIC / name).read_bytes()
+    etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+    every_answer = {**headers, "ETag": etag, "X-Content-Type-Options": "nosniff"}
+
+    @route(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False, name=name)
+    async def get_file(request: Request[Any, Any, Any]) -> Response[bytes | None]:
+        known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+        if etag in known or known == ["*"]:
+            return Response(None, status_code=304, headers=every_answer)
+        if request.method == HttpMethod.HEAD:
+            return Response(None, media_type=media_type, headers={**every_answer, "Content-Length": str(len(content))})
+        return Response(content, status_code=200, media_type=media_type, headers=every_answer)
+
+    return get_file
+
+
+@get(
+    "/api/track.gif",
+    summary="Count a pageview of a browser without scripts",
+    responses=document(
+        ResponseSpec(bytes, description="A transparent pixel", media_type="image/gif"), 400, 404, 429, 503
+    ),
+)
+async def get_track_pixel(
+    request: Request[Any, Any, Any],
+    store: NamedDependency[Store],
+    allowance: NamedDependency[Allowance],
+    site_id: Annotated[str | None, QueryParameter(name="siteId", description="Your Site ID")] = None,
+    path: Annotated[str | None, QueryParameter(description="The page; the Referer's path if not given")] = None,
+) -> Response[bytes]:
+    """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
+    allowance.spend(address_of(request))
+    if not site_id or not site_id.strip() or len(request.query_params.getall("siteId")) > 1:
+        raise SiteIdRequired
+    await accept(request, store, [Signal(site_id=site_id, path=path or request.headers.get("referer"))], None)
+    return Response(PIXEL, media_type="image/gif", headers={**FROM_ANY_SITE, "Cache-Control": "no-store"})
+
+
+handlers: list[HTTPRouteHandler] = [
+    serve_file("/", "index.html", "text/html", {**REVALIDATE, **PAGE_HEADERS}),
+    serve_file("/live.css", "live.css", "text/css", REVALIDATE),
+    serve_file("/live.js", "live.js", "text/javascript", REVALIDATE),
+    serve_file("/favicon.svg", "favicon.svg", "image/svg+xml", REVALIDATE),
+    serve_file("/js/pulse.js", "pulse.js", "text/javascript", {**ONE_HOUR, **FROM_ANY_SITE}),
+    get_track_pixel,
+]
