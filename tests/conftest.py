@@ -1,11 +1,12 @@
 """The service under test: the real application on a real ClickHouse, in a throw-away database."""
 
 import os
+import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import clickhouse_connect
 import httpx
@@ -93,6 +94,14 @@ def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     keeper.close()
 
 
+@pytest.fixture
+def unused_port() -> int:
+    """A port of this machine that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Clock:
     """A clock that stands still until a test moves it: the present, 30 s into a minute."""
 
@@ -166,6 +175,7 @@ MakeApi = Callable[..., Awaitable[Api]]
 
 @pytest.fixture
 def database() -> str:
+    """A name for a database of the test's own."""
     return f"test_{uuid.uuid4().hex[:12]}"
 
 
@@ -176,30 +186,51 @@ def make_engine(name: str, server: str, folder: Path, database: str) -> ServerEn
     return EmbeddedEngine(folder, query_timeout_s=5, max_memory_bytes=2_000_000_000, database=database)
 
 
+@pytest.fixture(scope="session")
+async def shared_engine(
+    engine_name: str, pytestconfig: pytest.Config, embedded_folder: Path
+) -> AsyncIterator[ServerEngine | EmbeddedEngine]:
+    """An engine on a migrated database that tests share, one after the other."""
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    engine = make_engine(engine_name, pytestconfig.stash[SERVER], embedded_folder, database)
+    await create_store(Settings(), engine).prepare()
+    yield engine
+    await engine.execute(Statement("test", f"DROP DATABASE {database}"))
+    await engine.close()
+
+
+class EngineOfOneTest:
+    """The shared engine as one service sees it; a test may replace its methods."""
+
+    def __init__(self, engine: ServerEngine | EmbeddedEngine) -> None:
+        self.name = engine.name
+        self.database = engine.database
+        self.fetch = engine.fetch
+        self.execute = engine.execute
+
+
 @pytest.fixture
-async def make_api(
-    engine_name: str, pytestconfig: pytest.Config, embedded_folder: Path, database: str
-) -> AsyncIterator[MakeApi]:
-    """Start services on the test's database: several of them are several workers. The database goes at the end."""
+async def make_api(shared_engine: ServerEngine | EmbeddedEngine) -> AsyncIterator[MakeApi]:
+    """Start services on the empty shared database: several of them are several workers."""
+    for table in ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts"):
+        await shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}"))
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
         settings = settings or Settings(track_max_requests_per_minute=0)
         clock = clock or Clock()
-        engine = make_engine(engine_name, pytestconfig.stash[SERVER], embedded_folder, database)
-        store = create_store(settings, engine, clock)
-        await store.start()
+        store = create_store(settings, cast(EmbeddedEngine, EngineOfOneTest(shared_engine)), clock)
+        await store.refresh()
+        store.run()
         transport = httpx.ASGITransport(create_app(settings, store), client=(address, 50_000))
         api = Api(store, httpx.AsyncClient(transport=transport, base_url="http://pulsehouse.test"), clock)
         started.append(api)
         return api
 
     yield make
-    if started:
-        await started[0].execute(f"DROP DATABASE IF EXISTS {database}")
     for api in started:
         await api.client.aclose()
-        await api.store.close(1)
+        await api.store.stop(1)
 
 
 @pytest.fixture

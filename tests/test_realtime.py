@@ -282,3 +282,15 @@ async def test_a_revoked_key_is_401_on_every_worker_after_its_next_refresh(api: 
 async def test_unknown_paths_are_404_in_json(api: Api) -> None:
     response = await api.get("/api/nothing", api.read)
     assert (response.status_code, response.json()) == (404, {"error": "Not found"})
+
+
+async def test_a_clock_that_steps_back_over_a_deleted_salt_gets_a_new_one(api: Api) -> None:
+    api.clock.set("23:00:00", days=-1)
+    yesterday = api.clock().date()
+    await api.store.refresh()
+    api.clock.set("00:20:00", days=1)
+    await api.store.refresh()
+    assert api.store.salts.known(yesterday) is None
+    api.clock.set("23:59:00", days=-1)
+    assert (await api.track({"siteId": "site_a"})).status_code == 200
+    assert (await api.realtime())["activeVisitors"] == 1

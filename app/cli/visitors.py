@@ -1,6 +1,7 @@
 """The demo's visitors: simulated people who arrive in waves, follow links, read and leave, and what sends them."""
 
 import asyncio
+import contextlib
 import heapq
 import math
 import random
@@ -20,8 +21,8 @@ READ_SPREAD = 1.1
 READ_MAX_S = 600.0
 LEAVE_CHANCE = 0.3
 PAGES_MAX = 12
-ARRIVALS_PER_MINUTE = 16.0
-WAVE_MINUTES = 6.0
+ARRIVALS_PER_MINUTE = 10.0
+WAVE_MINUTES = 12.0
 WAVE_SWING = 0.7
 HISTORY_S = 270.0
 """How far back the first signals are dated, so that the first answer shows a site in use; the limit is 300 s."""
@@ -182,16 +183,24 @@ def _pick(random_: random.Random, weights: Mapping[str, float]) -> str:
     return random_.choices(list(weights), list(weights.values()))[0]
 
 
-async def simulate(url: str, site_ids: Sequence[str], key: str, stop: asyncio.Event, seed: int | None = None) -> Counts:
+async def simulate(
+    url: str,
+    site_ids: Sequence[str],
+    key: str,
+    stop: asyncio.Event,
+    *,
+    seed: int | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> Counts:
     """Send simulated visitors to the sites until `stop` is set; what cannot be sent is counted and left out.
 
     `key` is an API key of scope `write`. The first signals are up to HISTORY_S old. With a `seed` the same people do
-    the same things.
+    the same things; tests give a `transport` in place of the network.
     """
     seed = random.randrange(2**32) if seed is None else seed
     counts = Counts()
     async with httpx.AsyncClient(
-        base_url=url.rstrip("/"), headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S
+        base_url=url.rstrip("/"), headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S, transport=transport
     ) as client:
         sites = [
             asyncio.create_task(_simulate_site(client, site_id, WEBSITES[i % len(WEBSITES)], seed + i, counts))
@@ -209,9 +218,8 @@ async def simulate(url: str, site_ids: Sequence[str], key: str, stop: asyncio.Ev
 
 
 async def _simulate_site(client: httpx.AsyncClient, site_id: str, website: Website, seed: int, counts: Counts) -> None:
-    """Send what the visitors of a site do, at the time they do it; the zero of their clock is when the service answers."""
-    while not await _is_up(client):
-        await asyncio.sleep(TICK_S)
+    """Send what the visitors of a site do, when they do it; the zero of their clock is the service's first answer."""
+    await _wait_until_up(client)
     zero_s, zero = time.monotonic(), datetime.now(UTC)
     batch: list[Action] = []
     for action in behave(website, seed, -HISTORY_S - WARM_UP_S):
@@ -225,11 +233,12 @@ async def _simulate_site(client: httpx.AsyncClient, site_id: str, website: Websi
         batch.append(action)
 
 
-async def _is_up(client: httpx.AsyncClient) -> bool:
-    try:
-        return (await client.options("/api/track")).status_code < 500
-    except httpx.TransportError:
-        return False
+async def _wait_until_up(client: httpx.AsyncClient) -> None:
+    while True:
+        with contextlib.suppress(httpx.TransportError):
+            if (await client.options("/api/track")).status_code < 500:
+                return
+        await asyncio.sleep(TICK_S)
 
 
 async def _send(

@@ -139,10 +139,9 @@ def check_timestamp(timestamp: datetime, now: datetime) -> None:
 
 def clean_page(path: str | None) -> str:
     """Return the page of a path or full URL: path only, at most PAGE_MAX_CHARACTERS. Raises InvalidSignal."""
-    page = path or "/"
+    page = (path or "/").partition("#")[0].partition("?")[0]
     if _SCHEME.match(page):
-        page = "/" + page.split("://", 1)[1].partition("/")[2] if "/" in page.split("://", 1)[1] else "/"
-    page = page.partition("#")[0].partition("?")[0]
+        page = page.partition("://")[2].partition("/")[2]
     if not page.startswith("/"):
         page = "/" + page
     if len(page) > PAGE_MAX_CHARACTERS:

@@ -17,6 +17,8 @@ READY_BEFORE = timedelta(hours=1)
 KEPT_AFTER = timedelta(minutes=15)
 """A salt outlives its day by this: the window of an answer, late timestamps, and a clock that steps back a little."""
 
+ATTEMPTS = 10
+
 
 class _Row(msgspec.Struct, frozen=True):
     day: date
@@ -55,11 +57,17 @@ class Salts:
     async def _make(self, day: date) -> bytes:
         async with self._changing:
             await self._load()
-            if day not in self._salts:
-                # Where several workers do this at once the first one's salt is stored; all read that one.
-                await self._engine.execute(self._add, {"day": day.isoformat(), "salt": secrets.token_hex(32)})
+            for attempt in range(ATTEMPTS):
+                if day in self._salts:
+                    break
+                # Of several workers that do this at once the first one's salt is stored, and all read that one. A
+                # further attempt is needed only when the day's salt was deleted: the clock has stepped back.
+                token = f"{day}/{attempt}"
+                await self._engine.execute(
+                    self._add, {"token": token, "day": day.isoformat(), "salt": secrets.token_hex(32)}
+                )
                 await self._load()
-            if day not in self._salts:
+            else:
                 raise Unavailable
             return self._salts[day]
 

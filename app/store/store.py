@@ -53,12 +53,16 @@ class Store:
 
         Raises StartupError when the schema does not fit this version.
         """
-        self.signals.start()
         try:
             await self.prepare()
             await self.refresh()
         except EngineError as error:
             log.warning("ClickHouse does not answer yet (%s): %s", self.engine.name, error.detail)
+        self.run()
+
+    def run(self) -> None:
+        """Begin to commit signals and to keep sites, keys and salts fresh."""
+        self.signals.start()
         self._refreshing = asyncio.create_task(self._keep_fresh(), name="refresh")
 
     async def prepare(self) -> None:
@@ -105,12 +109,16 @@ class Store:
         await self.engine.execute(self._statements["keys/revoke"], {"id": key_id})
         return True
 
-    async def close(self, timeout_s: float) -> None:
-        """Commit what is queued, within `timeout_s`, and let go of the engine."""
+    async def stop(self, timeout_s: float) -> None:
+        """Accept no more signals and commit what is queued, within `timeout_s`."""
         if self._refreshing:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
         await self.signals.close(timeout_s)
+
+    async def close(self, timeout_s: float) -> None:
+        """Stop, and let go of the engine."""
+        await self.stop(timeout_s)
         await self.engine.close()
 
     async def _keep_fresh(self) -> None:

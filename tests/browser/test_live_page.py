@@ -1,0 +1,330 @@
+"""The live page in a real browser: what it shows, how it fails and recovers, who can use it."""
+
+import re
+from typing import Any
+
+import httpx
+import pytest
+
+pytest.importorskip("playwright", reason="the browser tests need playwright: make setup")
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Page, Route
+
+from tests.browser.conftest import Service, Visitors, eventually, hide, shown
+
+
+def an_answer(visitors: int = 3, **changes: Any) -> dict[str, Any]:
+    """An answer of the API as the contract has it."""
+    answer = {
+        "activeVisitors": visitors,
+        "pageviewsLast5Min": 2 * visitors,
+        "pageBreakdown": {"/": visitors - 1, "/pricing": 1} if visitors else {},
+        "recentPageviews": [
+            {"page": "/pricing", "timestamp": "2024-12-10T14:32:15Z", "country": "US"},
+            {"page": "/", "timestamp": "2024-12-10T14:32:08Z", "country": None},
+        ][: 2 * visitors],
+        "visitorsPerMinute": [{"minute": f"14:{28 + age}", "visitors": min(visitors, age)} for age in range(5)],
+        "timestamp": "2024-12-10T14:32:20Z",
+    }
+    return answer | changes
+
+
+class Answers:
+    """Stands in for the API of one page: answers what it is told to, and counts."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.body: dict[str, Any] = an_answer()
+        self.headers: dict[str, str] = {}
+        self.broken = False
+        self.asked = 0
+
+    async def __call__(self, route: Route) -> None:
+        self.asked += 1
+        if self.broken:
+            await route.abort()
+        else:
+            await route.fulfill(status=self.status, json=self.body, headers=self.headers)
+
+
+async def stage(page: Page) -> Answers:
+    """Put a stand-in behind the page's polls, and its clock into the test's hands."""
+    answers = Answers()
+    await page.clock.install()
+    await page.route("**/api/realtime?*", answers)
+    return answers
+
+
+async def test_visitors_of_a_site_show_up_on_its_live_page(service: Service, customer: str, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_shop"))
+    await shown(live, domain="127.0.0.1", health="Live")
+    before = service.realtime("site_shop")["activeVisitors"]
+    for path in ("one", "two", "two"):
+        await (await visitors.page()).goto(f"{customer}site_shop/{path}")
+    await shown(live, active=str(before + 3))
+    rows = await live.locator("#pages li").all_inner_texts()
+    assert {"/site_shop/two\n2", "/site_shop/one\n1"} <= set(rows)
+    newest = await live.locator("#feed li bdi").all_inner_texts()
+    assert sorted(newest[:3]) == ["/site_shop/one", "/site_shop/two", "/site_shop/two"]
+    assert await live.locator("#minutes li").count() == 5
+    assert "ph_live" not in live.url
+    assert visitors.complaints == []
+    assert visitors.hosts == {httpx.URL(service.url).netloc.decode(), httpx.URL(customer).netloc.decode()}
+
+
+async def test_the_live_page_asks_no_other_host_and_breaks_no_policy(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_quiet"))
+    await shown(live, health="Live")
+    assert visitors.hosts == {httpx.URL(service.url).netloc.decode()}
+    assert visitors.complaints == []
+
+
+async def test_an_empty_site_shows_the_line_to_install(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_quiet"))
+    await shown(
+        live,
+        active="0",
+        empty_title="Nobody here in the last five minutes",
+        snippet=f'<script defer src="{service.url}js/pulse.js" data-site="site_quiet"></script>',
+    )
+
+
+async def test_a_person_signs_in_chooses_a_site_and_signs_out(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.url)
+    await live.get_by_label("Token").fill(service.token)
+    await live.keyboard.press("Enter")
+    await shown(live, health="Live")
+    names = await live.locator("#site option").all_inner_texts()
+    assert sorted(names) == ["Quiet", "The Docs", "The Shop"]
+    await live.get_by_label("Site", exact=True).select_option("site_docs")
+    await shown(live, health="Live")
+    assert live.url == f"{service.url}?siteId=site_docs"
+    await live.reload()
+    await shown(live, health="Live")
+    assert await live.get_by_label("Site", exact=True).input_value() == "site_docs"
+    await live.get_by_role("button", name="Sign out").click()
+    await live.reload()
+    assert await live.get_by_label("Token").is_visible()
+    assert await live.evaluate("[sessionStorage.length, localStorage.length, document.cookie]") == [0, 0, ""]
+
+
+async def test_a_switch_of_sites_shows_the_numbers_of_the_new_one_only(
+    service: Service, customer: str, visitors: Visitors
+) -> None:
+    await (await visitors.page()).goto(f"{customer}site_docs/only-here")
+    live = await visitors.page()
+    await live.goto(service.page("site_docs"))
+    await live.locator("#pages li", has_text="/only-here").wait_for()
+    await live.get_by_label("Site", exact=True).select_option("site_quiet")
+    await shown(live, active="0")
+    assert await live.locator("#pages li").count() == 0
+
+
+@pytest.mark.parametrize("token", ["ph_live_wrong", "nonsense"])
+async def test_a_wrong_token_leads_back_to_the_form_with_the_reason(
+    service: Service, visitors: Visitors, token: str
+) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_shop", token=token))
+    await shown(live, token_error="This token is not valid, or it has expired.")
+    assert await live.evaluate("document.activeElement.id") == "token"
+    assert await live.evaluate("sessionStorage.length") == 0
+
+
+async def test_a_site_of_somebody_else_is_said_to_be_closed(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_other"))
+    await shown(live, notice_title="This token may not see this site")
+    await live.get_by_label("Site", exact=True).select_option("site_quiet")
+    await shown(live, health="Live")
+
+
+async def test_a_token_that_may_only_write_is_refused_with_the_reason(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_shop", token=service.write_token))
+    await shown(live, token_error="This token may not read any site. It needs the scope read or admin.")
+
+
+async def test_a_failing_service_makes_the_page_stale_until_it_answers_again(
+    service: Service, visitors: Visitors
+) -> None:
+    live = await visitors.page()
+    answers = await stage(live)
+    await live.goto(service.page("site_shop"))
+    await shown(live, active="3", health="Live")
+    answers.status, answers.body, answers.headers = 503, {"error": "Busy"}, {"Retry-After": "30"}
+    await live.clock.run_for(5_000)
+    await live.locator("#banner", has_text="The server cannot answer right now.").wait_for()
+    assert re.fullmatch(r"Stale, \d s old", await live.locator("#health").inner_text())
+    assert await live.locator("#active").inner_text() == "3"
+    asked = answers.asked
+    await live.clock.run_for(20_000)
+    assert answers.asked == asked, "Retry-After was 30 s"
+    answers.status, answers.body, answers.headers = 200, an_answer(4), {}
+    await live.clock.run_for(15_000)
+    await shown(live, active="4", health="Live")
+    assert await live.locator("#banner").is_hidden()
+
+
+async def test_numbers_older_than_their_window_are_not_shown(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    answers = await stage(live)
+    await live.goto(service.page("site_shop"))
+    await shown(live, digits="3")
+    answers.broken = True
+    await live.clock.run_for(301_000)
+    await shown(live, digits="–")
+    assert await live.locator("#pages").is_hidden()
+    assert "too old to show" in await live.locator("#banner").inner_text()
+
+
+async def test_offline_is_called_offline_and_ends_at_once(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_shop"))
+    await shown(live, health="Live")
+    await live.context.set_offline(True)
+    await live.locator("#banner", has_text="You are offline.").wait_for()
+    await live.context.set_offline(False)
+    await shown(live, health="Live")
+
+
+async def test_a_hidden_tab_asks_nothing_and_catches_up_at_once(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    answers = await stage(live)
+    await live.goto(service.page("site_shop"))
+    await shown(live, active="3")
+    await hide(live, True)
+    asked = answers.asked
+    await live.clock.run_for(60_000)
+    assert answers.asked == asked
+    assert not re.search(r"\d", await live.title()), "a number in the title would grow old unseen"
+    answers.body = an_answer(7)
+    await hide(live, False)
+    await shown(live, active="7")
+
+
+async def test_rows_of_equal_rank_keep_their_place_and_elements_stay(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    answers = await stage(live)
+    answers.body = an_answer(pageBreakdown={"/b": 2, "/a": 1})
+    await live.goto(service.page("site_shop"))
+    row = live.locator("#pages li", has_text="/b")
+    await row.evaluate("row => row.dataset.seen = 'before'")
+    answers.body = an_answer(pageBreakdown={"/a": 2, "/b": 2, "/c": 1})
+    await live.clock.run_for(5_000)
+    await live.locator("#pages li", has_text="/c").wait_for()
+    assert await live.locator("#pages bdi").all_inner_texts() == ["/b", "/a", "/c"]
+    assert await row.get_attribute("data-seen") == "before"
+
+
+async def test_many_pages_are_folded_and_a_button_unfolds_them(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    answers = await stage(live)
+    answers.body = an_answer(130, pageBreakdown={f"/{number:03}": 1 for number in range(100)})
+    await live.goto(service.page("site_shop"))
+    button = live.get_by_role("button", name="Show 90 more pages")
+    assert await live.locator("#pages li").count() == 10
+    await button.click()
+    assert await live.locator("#pages li").count() == 100
+    assert await live.locator("#rest").inner_text() == "and 30 visitors on pages beyond the first 100"
+
+
+async def test_what_visitors_send_is_shown_as_text(service: Service, visitors: Visitors) -> None:
+    page_of_evil = "/<img src=x onerror=alert(1)>/%E2%80%AEevil/caf%C3%A9"
+    live = await visitors.page()
+    answers = await stage(live)
+    answers.body = an_answer(1, pageBreakdown={page_of_evil: 1, "/caf%C3%A9": 1})
+    await live.goto(service.page("site_shop"))
+    await shown(live, health="Live")
+    assert await live.locator("#pages bdi").all_inner_texts() == [page_of_evil, "/café"]
+    assert visitors.complaints == []
+
+
+@pytest.mark.parametrize("width", [320, 390])
+@pytest.mark.parametrize("visitors_now", [0, 3, 1_234_567])
+async def test_a_phone_needs_no_sideways_scrolling(
+    service: Service, visitors: Visitors, width: int, visitors_now: int
+) -> None:
+    live = await visitors.page(viewport={"width": width, "height": 800})
+    answers = await stage(live)
+    answers.body = an_answer(visitors_now)
+    if visitors_now > 3:
+        answers.body["pageBreakdown"]["/" + "a-very-long-page-name-" * 20] = 5
+    await live.goto(service.page("site_shop"))
+    await shown(live, health="Live")
+    assert await live.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", ["live", "empty", "stale", "signin"])
+async def test_axe_finds_nothing_serious(service: Service, visitors: Visitors, scheme: str, state: str) -> None:
+    live = await visitors.page(color_scheme=scheme, reduced_motion="reduce")
+    answers = await stage(live)
+    answers.body = an_answer(0 if state == "empty" else 3)
+    if state == "signin":
+        await live.goto(service.url)
+        await live.get_by_label("Token").wait_for()
+    else:
+        await live.goto(service.page("site_shop"))
+        await shown(live, health="Live")
+    if state == "stale":
+        answers.broken = True
+        await live.clock.run_for(6_000)
+        await live.locator("#banner").wait_for()
+    found = await Axe().run(live)
+    serious = [v["id"] for v in found.response["violations"] if v["impact"] in ("serious", "critical")]
+    assert serious == [], found.generate_report()
+
+
+async def test_screen_readers_are_told_of_changes_and_not_of_every_poll(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    answers = await stage(live)
+    await live.goto(service.page("site_shop"))
+    await shown(live, announce="3 visitors, 6 pageviews")
+    answers.body = an_answer(4)
+    await live.clock.run_for(5_000)
+    await shown(live, active="4")
+    assert await live.locator("#announce").inner_text() == "3 visitors, 6 pageviews"
+    for _ in range(6):
+        await live.clock.run_for(5_000)
+        await eventually(lambda seen=answers.asked: answers.asked >= seen)  # type: ignore[misc]
+    await shown(live, announce="4 visitors, 8 pageviews")
+
+
+async def test_reduced_motion_is_respected(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page(reduced_motion="reduce")
+    answers = await stage(live)
+    await live.goto(service.page("site_shop"))
+    await shown(live, active="3")
+    answers.body = an_answer(8)
+    await live.clock.run_for(5_000)
+    await shown(live, active="8")
+    assert await live.evaluate("document.getAnimations().length") == 0
+
+
+async def test_a_wall_display_shows_no_controls(service: Service, visitors: Visitors) -> None:
+    wall = await visitors.page(viewport={"width": 1920, "height": 1080})
+    await stage(wall)
+    await wall.goto(service.page("site_shop", more="&kiosk"))
+    await shown(wall, active="3")
+    assert wall.url == f"{service.url}?siteId=site_shop&kiosk"
+    assert await wall.get_by_role("button").count() == 0
+    assert await wall.locator("#site").is_hidden()
+    assert await wall.evaluate("document.documentElement.scrollHeight") == 1080
+
+
+async def test_everything_works_under_a_path_prefix(
+    service: Service, prefix: str, prefix_customer: str, visitors: Visitors
+) -> None:
+    live = await visitors.page()
+    await live.goto(f"{prefix}?siteId=site_docs#token={service.token}")
+    await shown(live, health="Live")
+    await (await visitors.page()).goto(f"{prefix_customer}site_docs/prefixed")
+    await live.locator("#pages li", has_text="/prefixed").wait_for()
+    assert visitors.complaints == []
+    assert httpx.URL(service.url).netloc.decode() not in visitors.hosts

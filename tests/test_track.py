@@ -1,0 +1,356 @@
+"""POST /api/track: each row of the contract's tables."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+from tests.conftest import BROWSER, Api, MakeApi
+
+GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+
+async def stored(api: Api) -> list[dict[str, Any]]:
+    """All signals, oldest first, without their visitor ids."""
+    columns = "site_id, type, page, country, referrer, utm_source, utm_medium, utm_campaign"
+    rows = await api.select(f"SELECT toJSONString(tuple({columns})) FROM signals ORDER BY timestamp, page")
+    return [dict(zip(columns.split(", "), json.loads(line), strict=True)) for line in rows.splitlines()]
+
+
+def row(page: str = "/", kind: str = "pageview", site_id: str = "site_a", **more: str) -> dict[str, str]:
+    empty = dict.fromkeys(("country", "referrer", "utm_source", "utm_medium", "utm_campaign"), "")
+    return {"site_id": site_id, "type": kind, "page": page, **empty, **more}
+
+
+async def test_a_signal_is_stored_and_in_the_next_answer(api: Api) -> None:
+    response = await api.track({"siteId": "site_a", "path": "/pricing"})
+    assert (response.status_code, response.json()) == (200, {"success": True})
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert await stored(api) == [row("/pricing")]
+    assert (await api.realtime())["pageBreakdown"] == {"/pricing": 1}
+
+
+async def test_defaults_are_a_pageview_of_the_front_page(api: Api) -> None:
+    await api.track({"siteId": "site_a"})
+    assert await stored(api) == [row("/")]
+
+
+async def test_text_plain_is_read_as_json(api: Api) -> None:
+    response = await api.track(b'{"siteId": "site_a", "path": "/beacon"}', Content_Type="text/plain;charset=UTF-8")
+    assert response.status_code == 200
+    assert await stored(api) == [row("/beacon")]
+
+
+async def test_a_batch_is_stored_whole_and_counted(api: Api) -> None:
+    events = [{"path": "/a"}, {"path": "/b", "type": "event", "siteId": "site_b"}, {"path": "/c", "type": "heartbeat"}]
+    response = await api.track({"siteId": "site_a", "batch": True, "events": events})
+    assert (response.status_code, response.json()) == (200, {"success": True, "count": 3})
+    assert await stored(api) == [row("/a"), row("/b", "event", "site_b"), row("/c", "heartbeat")]
+
+
+async def test_the_tracker_of_the_family_is_understood(api: Api) -> None:
+    event = {
+        "type": "pageview",
+        "siteId": "site_a",
+        "url": "https://example.com/docs?x=1",
+        "path": "/docs",
+        "title": "Docs",
+        "referrer": "https://www.google.com/search?q=x",
+        "sessionId": "s1",
+        "visitorId": "ignored without a key",
+        "pageCount": 3,
+        "device": {"width": 1440, "nested": [1, {"deep": True}]},
+        "source": {"type": "search"},
+        "utm": {"source": "news", "medium": "mail", "campaign": "launch", "term": "x"},
+        "timestamp": 1733841135,
+        "value": 12.5,
+        "isBounce": False,
+        "timeOnPage": 3,
+        "action": None,
+    }
+    response = await api.track({"batch": True, "siteId": "site_a", "events": [event]})
+    assert (response.status_code, response.json()) == (200, {"success": True, "count": 1})
+    assert await stored(api) == [
+        row("/docs", referrer="www.google.com", utm_source="news", utm_medium="mail", utm_campaign="launch")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/a?b=c#d", "/a"),
+        ("/a#b?c", "/a"),
+        ("https://example.com/a/b?c#d", "/a/b"),
+        ("https://example.com", "/"),
+        ("https://example.com?x=/y", "/"),
+        ("pricing", "/pricing"),
+        ("", "/"),
+        (None, "/"),
+        ("?q=1", "/"),
+        ("//double/slash", "//double/slash"),
+        ("/日本語/ü", "/日本語/ü"),
+        ("/a%20b", "/a%20b"),
+        ("/" + "x" * 2047, "/" + "x" * 2047),
+        ("/x?" + "q" * 5000, "/x"),
+    ],
+)
+async def test_a_page_is_the_path_alone(api: Api, path: str | None, page: str) -> None:
+    assert (await api.track({"siteId": "site_a", "path": path})).status_code == 200
+    assert await stored(api) == [row(page)]
+
+
+@pytest.mark.parametrize(
+    ("referrer", "host"),
+    [
+        ("https://News.Example.com:8080/a?b", "news.example.com"),
+        ("news.example.com/a", "news.example.com"),
+        ("http://user:pass@host.example/", "host.example"),
+        ("", ""),
+        (None, ""),
+        ("http://[broken", ""),
+        ("/relative", ""),
+    ],
+)
+async def test_a_referrer_is_stored_as_host_name_only(api: Api, referrer: str | None, host: str) -> None:
+    assert (await api.track({"siteId": "site_a", "referrer": referrer})).status_code == 200
+    assert await stored(api) == [row(referrer=host)]
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        (b"", "body: not JSON"),
+        (b"nonsense", "body: not JSON"),
+        (b"[]", "body: expected object, got array"),
+        (b'{"siteId":"site_a","path":"/\xff"}', "body: not UTF-8"),
+        (b'{"siteId":"site_a","path":NaN}', "body: not JSON"),
+        (b'{"siteId":"site_a","x":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "body: nested too deeply"),
+        (b'{"siteId":"site_a","path":"\\ud800"}', "body: not JSON"),
+        ({"siteId": 7}, "siteId: expected str | null, got int"),
+        ({"siteId": "site_a", "path": 7}, "path: expected str | null, got int"),
+        ({"siteId": "site_a", "type": "click"}, "type: invalid enum value 'click'"),
+        ({"siteId": "site_a", "utm": "x"}, "utm: expected object | null, got str"),
+        ({"siteId": "site_a", "utm": {"source": 1}}, "utm.source: expected str | null, got int"),
+        ({"siteId": "site_a", "path": "/\x00"}, "path: control characters are not allowed"),
+        ({"siteId": "site_a", "path": "/\n"}, "path: control characters are not allowed"),
+        ({"siteId": "site_a", "path": "/" + "x" * 2048}, "path: at most 2048 characters"),
+        ({"siteId": "site_a", "path": "/" + "x" * 100_000}, "path: at most 2048 characters"),
+        ({"siteId": "site_a", "batch": True}, "body: object missing required field events"),
+        ({"siteId": "site_a", "batch": True, "events": []}, "events: at least one signal is needed"),
+        ({"siteId": "site_a", "batch": True, "events": [{}, {"path": []}]}, "events[1].path: expected str | null, got array"),
+        ({"siteId": "site_a", "batch": True, "events": [{}, {"path": "/\x07"}]}, "path: control characters are not allowed"),
+        ({"siteId": "site_a", "batch": 1, "events": [{}]}, "batch: expected bool, got int"),
+    ],
+)
+async def test_a_body_that_is_wrong_is_400_naming_the_field_and_nothing_is_stored(api: Api, body: Any, names: str) -> None:
+    response = await api.track(body)
+    assert (response.status_code, response.json()) == (400, {"error": names})
+    assert await stored(api) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"siteId": ""}, {"siteId": "  "}, {"siteId": None}, {"batch": True, "events": [{"siteId": "site_a"}, {}]}],
+)
+async def test_without_a_site_id_it_is_400(api: Api, body: Any) -> None:
+    response = await api.track(body)
+    assert (response.status_code, response.json()) == (400, {"error": "Site ID required"})
+    assert await stored(api) == []
+
+
+async def test_an_unknown_site_is_404_and_nothing_of_the_batch_is_stored(api: Api) -> None:
+    response = await api.track({"batch": True, "siteId": "site_a", "events": [{}, {"siteId": "' OR 1=1"}]})
+    assert (response.status_code, response.json()) == (404, {"error": "Invalid site ID"})
+    assert await stored(api) == []
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://example.com", "http://www.example.com", "https://EXAMPLE.com", "https://example.com:8443"]
+)
+async def test_the_sites_own_origin_and_its_www_twin_may_send(api: Api, origin: str) -> None:
+    assert (await api.track({"siteId": "site_a"}, Origin=origin)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.test", "null", "https://example.com.evil.test", "https://sub.example.com", "", "http://[x"]
+)
+async def test_another_origin_is_403(api: Api, origin: str) -> None:
+    response = await api.track({"siteId": "site_a"}, Origin=origin)
+    assert (response.status_code, response.json()) == (403, {"error": "Origin not allowed"})
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert await stored(api) == []
+
+
+async def test_over_1_mib_or_1000_signals_is_413(api: Api) -> None:
+    response = await api.track(b'{"siteId":"site_a","x":"' + b"x" * 1_048_576 + b'"}')
+    assert (response.status_code, list(response.json())) == (413, ["error"])
+    events = [{} for _ in range(1001)]
+    response = await api.track({"siteId": "site_a", "batch": True, "events": events})
+    assert (response.status_code, response.json()) == (413, {"error": "events: at most 1000 signals in one request"})
+    assert await stored(api) == []
+    response = await api.track({"siteId": "site_a", "batch": True, "events": events[:1000]})
+    assert response.json() == {"success": True, "count": 1000}
+
+
+async def test_too_many_requests_are_429(make_api: MakeApi) -> None:
+    api = await make_api(Settings(track_max_requests_per_minute=3))
+    await api.add_site("site_a")
+    codes = [(await api.track({"siteId": "site_a"})).status_code for _ in range(3)]
+    assert codes == [200, 200, 200]
+    response = await api.track({"siteId": "site_a"})
+    assert (response.status_code, response.json()) == (429, {"error": "Too many requests"})
+    assert 1 <= int(response.headers["retry-after"]) <= 60
+    assert response.headers["x-ratelimit-limit"] == "3"
+    assert response.headers["x-ratelimit-remaining"] == "0"
+    assert int(response.headers["x-ratelimit-reset"]) > 1_700_000_000
+    _, key = await api.add_key("write")
+    assert (await api.track({"siteId": "site_a"}, token=key)).status_code == 200
+
+
+async def test_a_bot_is_told_success_and_not_stored(api: Api) -> None:
+    response = await api.track({"siteId": "site_a"}, User_Agent=GOOGLEBOT)
+    assert (response.status_code, response.json()) == (200, {"success": True})
+    response = await api.track({"siteId": "site_a", "batch": True, "events": [{}, {}]}, User_Agent=GOOGLEBOT)
+    assert (response.status_code, response.json()) == (200, {"success": True})
+    assert await stored(api) == []
+    metrics = (await api.get("/metrics")).text
+    counted = next(line for line in metrics.splitlines() if line.startswith("pulsehouse_signals_refused_as_bot_total"))
+    assert float(counted.split()[1]) >= 3
+
+
+async def test_a_preflight_of_track(api: Api) -> None:
+    response = await api.client.options("/api/track", headers={"Origin": "https://evil.test"})
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert response.headers["access-control-allow-methods"] == "POST, OPTIONS"
+    assert response.headers["access-control-allow-headers"] == "Content-Type"
+    assert response.headers["access-control-max-age"] == "7200"
+
+
+# The visitor.
+
+
+async def test_a_visitor_is_address_and_user_agent_and_neither_is_stored(api: Api, make_api: MakeApi) -> None:
+    elsewhere = await make_api(clock=api.clock, address="198.51.100.9")
+    for worker, agent in ((api, BROWSER), (api, BROWSER), (api, BROWSER + " Other"), (elsewhere, BROWSER)):
+        assert (await worker.track({"siteId": "site_a"}, User_Agent=agent)).status_code == 200
+    assert (await api.realtime())["activeVisitors"] == 3
+    everything = await api.select("SELECT * FROM signals") + await api.select("SELECT * FROM visitor_minutes")
+    assert "203.0.113.7" not in everything
+    assert "Firefox" not in everything
+
+
+async def test_a_visitor_of_two_sites_has_two_ids(api: Api) -> None:
+    await api.track({"siteId": "site_a"})
+    await api.track({"siteId": "site_b"})
+    assert await api.select("SELECT uniqExact(visitor_id) FROM signals") == "2"
+
+
+async def test_the_country_is_that_of_the_address(make_api: MakeApi) -> None:
+    api = await make_api(address="8.8.8.8")
+    await api.add_site("site_a")
+    await api.track({"siteId": "site_a"})
+    assert await stored(api) == [row(country="US")]
+
+
+async def test_forwarding_headers_are_believed_from_trusted_proxies_alone(make_api: MakeApi) -> None:
+    plain = await make_api(address="10.0.0.1")
+    await plain.add_site("site_a")
+    await plain.track({"siteId": "site_a", "path": "/1"}, X_Forwarded_For="8.8.8.8")
+    proxied = await make_api(Settings(trusted_proxies="10.0.0.0/8, 192.0.2.1"), address="10.0.0.1")
+    await proxied.track({"siteId": "site_a", "path": "/2"}, X_Forwarded_For="8.8.8.8")
+    await proxied.track({"siteId": "site_a", "path": "/3"}, X_Forwarded_For="8.8.8.8, 193.0.6.139, 10.1.1.1")
+    await proxied.track({"siteId": "site_a", "path": "/4"}, X_Forwarded_For="nonsense")
+    assert await stored(plain) == [row("/1"), row("/2", country="US"), row("/3", country="NL"), row("/4")]
+
+
+# Server-side tracking, with a key.
+
+
+async def test_with_a_write_key_the_caller_names_the_visitor(api: Api) -> None:
+    events = [
+        {"path": "/1", "ip": "8.8.8.8", "userAgent": BROWSER},
+        {"path": "/2", "ip": "8.8.8.8", "userAgent": BROWSER},
+        {"path": "/3", "visitorId": "ann", "country": "DE"},
+        {"path": "/4", "visitorId": "bob"},
+        {"path": "/5", "ip": "::ffff:8.8.8.8", "userAgent": BROWSER},
+    ]
+    body = {"siteId": "site_a", "batch": True, "events": events}
+    response = await api.track(body, token=api.write, User_Agent="python-requests/2.32")
+    assert (response.status_code, response.json()) == (200, {"success": True, "count": 5})
+    countries = ["US", "US", "DE", "", "US"]
+    assert await stored(api) == [row(f"/{i + 1}", country=country) for i, country in enumerate(countries)]
+    assert (await api.realtime())["activeVisitors"] == 3
+
+
+async def test_without_a_key_these_fields_are_ignored_whatever_they_are(api: Api) -> None:
+    signal = {"ip": 7, "userAgent": GOOGLEBOT, "visitorId": {}, "country": "nowhere", "timestamp": "long ago"}
+    assert (await api.track({"siteId": "site_a", **signal})).status_code == 200
+    assert await stored(api) == [row()]
+
+
+async def test_a_bot_among_the_signals_of_a_key_is_left_out(api: Api) -> None:
+    events = [{"path": "/1", "userAgent": BROWSER}, {"path": "/2", "userAgent": GOOGLEBOT}]
+    response = await api.track({"siteId": "site_a", "batch": True, "events": events}, token=api.write)
+    assert response.json() == {"success": True, "count": 1}
+    assert await stored(api) == [row("/1")]
+    response = await api.track({"siteId": "site_a", "batch": True, "events": events[1:]}, token=api.write)
+    assert response.json() == {"success": True, "count": 0}
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 5])
+async def test_a_timestamp_within_its_bounds_is_taken(api: Api, seconds: int) -> None:
+    timestamp = api.clock() + timedelta(seconds=seconds)
+    response = await api.track({"siteId": "site_a", "timestamp": timestamp.isoformat()}, token=api.write)
+    assert response.status_code == 200
+    assert await api.select("SELECT timestamp FROM signals") == f"{timestamp:%Y-%m-%d %H:%M:%S.%f}"
+
+
+@pytest.mark.parametrize(
+    ("signal", "names"),
+    [
+        ({"timestamp": -301}, "timestamp: at most 5 minutes old"),
+        ({"timestamp": 6}, "timestamp: at most 5 seconds in the future"),
+        ({"timestamp": "yesterday"}, "timestamp: invalid RFC3339 encoded datetime"),
+        ({"timestamp": "2026-11-23T10:00:00"}, "timestamp: expected datetime with a timezone component"),
+        ({"country": "Germany"}, "country: expected str matching regex '^[A-Z]{2}$'"),
+        ({"ip": 7}, "ip: expected str | null, got int"),
+        ({"visitorId": ""}, "visitorId: expected str of length >= 1"),
+    ],
+)
+async def test_a_wrong_field_of_a_key_is_400(api: Api, signal: dict[str, Any], names: str) -> None:
+    if isinstance(signal.get("timestamp"), int):
+        signal = {"timestamp": (api.clock() + timedelta(seconds=signal["timestamp"])).isoformat()}
+    response = await api.track({"siteId": "site_a", "batch": True, "events": [{}, signal]}, token=api.write)
+    assert (response.status_code, response.json()) == (400, {"error": names})
+    assert await stored(api) == []
+
+
+async def test_keys_that_may_not_write(api: Api) -> None:
+    await api.add_site("foreign", tenant="rival")
+    _, bound = await api.add_key("write", site_id="site_b")
+    cases = [
+        ("site_a", api.read, 403, "Access denied"),
+        ("site_a", "ph_live_unknown", 401, "Invalid or expired token"),
+        ("site_a", bound, 404, "Invalid site ID"),
+        ("foreign", api.write, 404, "Invalid site ID"),
+        ("unknown", api.write, 404, "Invalid site ID"),
+    ]
+    for site_id, token, status, error in cases:
+        response = await api.track({"siteId": site_id}, token=token)
+        assert (response.status_code, response.json()) == (status, {"error": error})
+    assert (await api.track({"siteId": "site_b"}, token=bound)).status_code == 200
+    assert (await api.track({"siteId": "site_a"}, token=api.admin)).status_code == 200
+
+
+async def test_around_midnight_a_row_carries_the_previous_id_too(api: Api) -> None:
+    for time, days in (("23:59:59", -1), ("00:00:00", 1), ("00:05:00", 0)):
+        api.clock.set(time, days)
+        await api.track({"siteId": "site_a"})
+    rows = (await api.select("SELECT visitor_id, previous_visitor_id FROM signals ORDER BY timestamp")).splitlines()
+    ids = [tuple(line.split("\t")) for line in rows]
+    assert ids[0][1] == ids[2][1] == "0"
+    assert ids[1] == (ids[2][0], ids[0][0])
+    assert ids[0][0] != ids[1][0]
