@@ -13,7 +13,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.domain.clock import Clock, utc_now
-from app.http import operations, realtime, sites, track
+from app.http import live, operations, realtime, sites, track
 from app.http.allowance import Allowance
 from app.http.errors import EXCEPTION_HANDLERS
 from app.settings import Settings, read_settings
@@ -86,7 +86,7 @@ def create_app(settings: Settings, store: Store) -> Any:
 
     allowance = Allowance(settings.track_max_requests_per_minute)
     app = Litestar(
-        [*realtime.handlers, *track.handlers, *sites.handlers, *operations.handlers],
+        [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers],
         lifespan=[lifespan],
         dependencies={
             "store": Provide(lambda: store, sync_to_thread=False),

@@ -63,8 +63,12 @@ async def _demo(settings: Settings, port: int) -> None:
 
 
 def _greet(url: str, token: str) -> None:
-    console = Console(highlight=False)
-    console.print(f"\n[bold]Pulsehouse demo[/bold]  {url}   (Ctrl-C ends it)\n")
-    for site_id in SITES:
-        click.echo(f'curl "{url}/api/realtime?siteId={site_id}" -H "Authorization: Bearer {token}"')
-    console.print("")
+    site_id = next(iter(SITES))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("\n[bold]Pulsehouse demo[/bold]: simulated visitors on two sites. Ctrl-C ends it.\n")
+    console.print("Look at it:")
+    click.echo(f"  {url}/?siteId={site_id}#token={token}")
+    console.print("\nAsk for it:")
+    click.echo(f'  curl "{url}/api/realtime?siteId={site_id}" -H "Authorization: Bearer {token}"')
+    console.print("\nWatch it here:")
+    click.echo(f"  pulsehouse watch {site_id} --url {url} --key {token}\n")

@@ -10,6 +10,7 @@ from app.cli.migrate import migrate
 from app.cli.replay import replay
 from app.cli.serve import serve
 from app.cli.sites import site
+from app.cli.watch import watch
 from app.domain.errors import Refusal, StartupError
 from app.store.engine import EngineError
 
@@ -38,5 +39,5 @@ def main() -> None:
     """
 
 
-for command in (serve, demo, migrate, site, key, replay):
+for command in (serve, demo, migrate, site, key, replay, watch):
     main.add_command(command)

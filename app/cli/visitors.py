@@ -207,7 +207,7 @@ async def simulate(
             for i, site_id in enumerate(site_ids)
         ]
         stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({stopped, *sites}, return_when=asyncio.FIRST_EXCEPTION if sites else asyncio.ALL_COMPLETED)
+        await asyncio.wait({stopped, *sites}, return_when=asyncio.FIRST_COMPLETED)
         for task in (stopped, *sites):
             task.cancel()
         await asyncio.gather(stopped, *sites, return_exceptions=True)

@@ -72,6 +72,8 @@ class NoAnswer(Exception):
 @click.option("--key", envvar="PULSEHOUSE_KEY", required=True, help="A token that may read SITE; also PULSEHOUSE_KEY.")
 def watch(site: str, url: str, key: str) -> None:
     """Show who is on SITE right now, until q or Ctrl-C. Piped, it prints a line every five seconds."""
+    if not key.isascii() or not key.isprintable():
+        _fail("the token is not valid or has expired; give another one with --key")
     with httpx.Client(timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {key}"}) as client:
         watched = Watched(client, url, site)
         try:
@@ -228,7 +230,7 @@ class Screen:
         watched, answer = self._watched, self._watched.answer
         known = answer if watched.is_known else None
         root = Layout()
-        hero = Layout(self._hero(known, width), size=min(9, max(5, height // 3)))
+        hero = Layout(self._hero(known, width), size=min(8, max(5, height // 3)))
         lists = Layout(name="lists")
         root.split_column(Layout(self._head(), size=2), hero, lists, Layout(self._foot(), size=1))
         room = max(1, height - 2 - (hero.size or 0) - 1 - 3)

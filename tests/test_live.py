@@ -1,0 +1,266 @@
+"""What people look at and what counts them, without a browser: files, sizes, headers, the pixel, the terminal."""
+
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import BROWSER, Api
+
+STATIC = Path(__file__).parent.parent / "app" / "static"
+FILES = {
+    "/": ("index.html", "text/html; charset=utf-8", "no-cache"),
+    "/live.css": ("live.css", "text/css; charset=utf-8", "no-cache"),
+    "/live.js": ("live.js", "text/javascript; charset=utf-8", "no-cache"),
+    "/favicon.svg": ("favicon.svg", "image/svg+xml", "no-cache"),
+    "/js/pulse.js": ("pulse.js", "text/javascript; charset=utf-8", "public, max-age=3600"),
+}
+
+
+def test_the_tracker_is_under_one_and_a_half_kilobytes_compressed() -> None:
+    assert len(gzip.compress((STATIC / "pulse.js").read_bytes(), 9, mtime=0)) < 1_500
+
+
+def test_the_live_page_is_under_60_kilobytes_with_all_its_files() -> None:
+    assert sum(path.stat().st_size for path in STATIC.iterdir() if path.name != "pulse.js") < 60_000
+
+
+def test_the_live_page_names_no_other_host_and_has_nothing_inline() -> None:
+    page = (STATIC / "index.html").read_text()
+    assert "<style" not in page
+    assert "style=" not in page
+    assert "://" not in page
+    assert page.count("<script") == page.count("<script src=") == 1
+
+
+@pytest.mark.parametrize("path", FILES)
+async def test_a_file_is_served_whole_once_and_revalidated_afterwards(api: Api, path: str) -> None:
+    name, media_type, cache_control = FILES[path]
+    response = await api.get(path)
+    assert response.status_code == 200
+    assert response.content == (STATIC / name).read_bytes()
+    assert response.headers["content-type"] == media_type
+    assert response.headers["cache-control"] == cache_control
+    assert response.headers["x-content-type-options"] == "nosniff"
+    etag = response.headers["etag"]
+    for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        again = await api.get(path, **{"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
+        assert again.headers["cache-control"] == cache_control
+    assert (await api.get(path, **{"If-None-Match": '"other"'})).status_code == 200
+    head = await api.client.head(path)
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", etag)
+    assert head.headers["content-length"] == str(len(response.content))
+
+
+async def test_the_live_page_carries_a_strict_policy(api: Api) -> None:
+    headers = (await api.get("/?siteId=site_a")).headers
+    policy = dict(rule.partition(" ")[::2] for rule in headers["content-security-policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "connect-src": "'self'",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+async def test_any_site_may_load_the_tracker_in_any_version(api: Api) -> None:
+    plain, versioned = await api.get("/js/pulse.js"), await api.get("/js/pulse.js?v=7")
+    assert plain.headers["access-control-allow-origin"] == "*"
+    assert plain.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert (versioned.content, versioned.headers) == (plain.content, plain.headers)
+
+
+async def pixel(api: Api, query: str, **headers: str) -> Any:
+    return await api.get(f"/api/track.gif{query}", **{"User-Agent": BROWSER, **headers})
+
+
+@pytest.mark.parametrize(
+    ("query", "referer", "page"),
+    [
+        ("&path=/pricing", "https://example.com/other", "/pricing"),
+        ("", "https://example.com/docs/start?x=1", "/docs/start"),
+        ("&path=", "https://example.com/", "/"),
+        ("", "", "/"),
+    ],
+)
+async def test_the_pixel_counts_a_pageview(api: Api, query: str, referer: str, page: str) -> None:
+    response = await pixel(api, f"?siteId=site_a{query}", **({"Referer": referer} if referer else {}))
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "image/gif"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.content[:10] == b"GIF89a\x01\x00\x01\x00"
+    answer = await api.realtime()
+    assert (answer["pageviewsLast5Min"], answer["pageBreakdown"]) == (1, {page: 1})
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status", "error"),
+    [
+        ("", {}, 400, "Site ID required"),
+        ("?siteId=", {}, 400, "Site ID required"),
+        ("?siteId=%20", {}, 400, "Site ID required"),
+        ("?siteId=site_a&siteId=site_b", {}, 400, "Site ID required"),
+        ("?siteId=nobody", {}, 404, "Invalid site ID"),
+        ("?siteId=site_a", {"Origin": "https://elsewhere.example"}, 403, "Origin not allowed"),
+        ("?siteId=site_a&path=/a%00b", {}, 400, "path: control characters are not allowed"),
+    ],
+)
+async def test_the_pixel_refuses_what_track_refuses(
+    api: Api, query: str, headers: dict[str, str], status: int, error: str
+) -> None:
+    response = await pixel(api, query, **headers)
+    assert (response.status_code, response.json()) == (status, {"error": error})
+    assert (await api.realtime())["pageviewsLast5Min"] == 0
+
+
+async def test_the_pixel_counts_no_bots(api: Api) -> None:
+    response = await pixel(api, "?siteId=site_a", **{"User-Agent": "Googlebot/2.1 (+http://www.google.com/bot.html)"})
+    assert response.status_code == 200
+    assert (await api.realtime())["pageviewsLast5Min"] == 0
+
+
+ANSWER = {
+    "activeVisitors": 2,
+    "pageviewsLast5Min": 1,
+    "pageBreakdown": {"/a\u202eb": 1, "/pricing": 1},
+    "recentPageviews": [{"page": "/pricing", "timestamp": "2024-12-10T14:32:15Z", "country": None}],
+    "visitorsPerMinute": [{"minute": f"14:{minute}", "visitors": 1} for minute in range(28, 33)],
+    "timestamp": "2024-12-10T14:32:20Z",
+}
+
+
+class StandIn(ThreadingHTTPServer):
+    """A service that answers polls as told: first `replies` in turn, then the last of them for ever."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.replies: list[tuple[int, Any]] = [(200, ANSWER)]
+        self.keys: list[str] = []
+        stand_in = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                stand_in.keys.append(self.headers["Authorization"])
+                status, body = stand_in.replies.pop(0) if len(stand_in.replies) > 1 else stand_in.replies[0]
+                sent = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(sent)))
+                self.end_headers()
+                self.wfile.write(sent)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+@pytest.fixture
+def stand_in() -> Iterator[StandIn]:
+    server = StandIn()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+WATCH = [sys.executable, "-c", "from app.cli.watch import watch; watch()", "site_a"]
+
+
+def test_watch_prints_plain_lines_when_piped_and_ends_cleanly(stand_in: StandIn) -> None:
+    environment = {**os.environ, "PULSEHOUSE_KEY": "ph_live_x"}
+    command = [*WATCH, "--url", stand_in.url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        assert process.stdout
+        assert process.stderr
+        line = process.stdout.readline().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == b""
+    assert line == "2024-12-10T14:32:20Z  2 visitors  1 pageview  /a\ufffdb 1  /pricing 1\n"
+    assert stand_in.keys == ["Bearer ph_live_x"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (401, {"error": "Invalid or expired token"}, "the token is not valid or has expired"),
+        (403, {"error": "Access denied"}, "this token may not read site site_a"),
+        (503, {"error": "Busy"}, "the service answered with 503"),
+        (200, {"hello": "world"}, "does not answer like Pulsehouse"),
+    ],
+)
+def test_watch_says_in_one_line_why_it_cannot_start(stand_in: StandIn, status: int, body: Any, words: str) -> None:
+    stand_in.replies = [(status, body)]
+    done = subprocess.run(
+        [*WATCH, "--url", stand_in.url, "--key", "ph_live_x"], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("url", "words"), [("http://127.0.0.1:1", "cannot reach"), ("nonsense", "is --url right?")])
+def test_watch_names_an_address_that_it_cannot_reach(url: str, words: str) -> None:
+    done = subprocess.run([*WATCH, "--url", url, "--key", "x"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (76, 20), (40, 12), (10, 4)])
+def test_watch_draws_a_screen_of_any_size(stand_in: StandIn, columns: int, rows: int) -> None:
+    import httpx
+    from rich.console import Console
+
+    from app.cli.watch import Screen, Watched
+
+    with httpx.Client() as client:
+        watched = Watched(client, stand_in.url, "site_a")
+        watched.ask()
+    console = Console(width=columns, height=rows, force_terminal=True, record=True, file=open(os.devnull, "w"))
+    with console.screen() as screen:
+        screen.update(Screen(watched))
+    text = console.export_text()
+    if columns > 60:
+        assert "visitors right now" in text
+        assert "/pricing" in text
+    assert "\u202e" not in text
+
+
+def test_watch_says_how_old_the_numbers_are_when_the_service_fails(stand_in: StandIn) -> None:
+    import httpx
+    from rich.console import Console
+
+    from app.cli.watch import NoAnswer, Screen, Watched
+
+    stand_in.replies = [(200, ANSWER), (503, {"error": "Busy"})]
+    with httpx.Client() as client:
+        watched = Watched(client, stand_in.url, "site_a")
+        watched.ask()
+        with pytest.raises(NoAnswer):
+            watched.ask()
+    console = Console(width=100, height=30, record=True, file=open(os.devnull, "w"))
+    console.print(Screen(watched))
+    text = console.export_text()
+    assert "stale, 0 s old" in text
+    assert "the service answered with 503; next try in" in text
+    assert "right now" not in text
