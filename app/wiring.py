@@ -1,5 +1,6 @@
 """Puts the parts together: settings, engine, store, HTTP."""
 
+import ipaddress
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.domain.clock import Clock, utc_now
+from app.domain.errors import StartupError
 from app.http import live, operations, realtime, sites, track
 from app.http.allowance import Allowance
 from app.http.errors import EXCEPTION_HANDLERS
@@ -104,8 +106,21 @@ def create_app(settings: Settings, store: Store) -> Any:
         ),
         logging_config=None,
     )
-    trusted = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
+    trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
+
+
+def trusted_proxies(settings: Settings) -> list[str]:
+    """The addresses and networks whose forwarding headers are believed. Raises StartupError for what is none."""
+    names = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
+    for name in names:
+        try:
+            ipaddress.ip_network(name)
+        except ValueError as error:
+            raise StartupError(
+                f"PULSEHOUSE_TRUSTED_PROXIES: {error}; use addresses and networks like 10.0.0.0/8"
+            ) from None
+    return names
 
 
 def create_worker() -> Any:

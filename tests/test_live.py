@@ -1,6 +1,7 @@
 """What people look at and what counts them, without a browser: files, sizes, headers, the pixel, the terminal."""
 
 import gzip
+import io
 import json
 import os
 import signal
@@ -12,8 +13,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from rich.console import Console
 
+from app.cli.watch import NoAnswer, Screen, Watched
 from tests.conftest import BROWSER, Api
 
 STATIC = Path(__file__).parent.parent / "app" / "static"
@@ -228,15 +232,10 @@ def test_watch_names_an_address_that_it_cannot_reach(url: str, words: str) -> No
 
 @pytest.mark.parametrize(("columns", "rows"), [(120, 40), (76, 20), (40, 12), (10, 4)])
 def test_watch_draws_a_screen_of_any_size(stand_in: StandIn, columns: int, rows: int) -> None:
-    import httpx
-    from rich.console import Console
-
-    from app.cli.watch import Screen, Watched
-
     with httpx.Client() as client:
         watched = Watched(client, stand_in.url, "site_a")
         watched.ask()
-    console = Console(width=columns, height=rows, force_terminal=True, record=True, file=open(os.devnull, "w"))
+    console = Console(width=columns, height=rows, force_terminal=True, record=True, file=io.StringIO())
     with console.screen() as screen:
         screen.update(Screen(watched))
     text = console.export_text()
@@ -247,18 +246,13 @@ def test_watch_draws_a_screen_of_any_size(stand_in: StandIn, columns: int, rows:
 
 
 def test_watch_says_how_old_the_numbers_are_when_the_service_fails(stand_in: StandIn) -> None:
-    import httpx
-    from rich.console import Console
-
-    from app.cli.watch import NoAnswer, Screen, Watched
-
     stand_in.replies = [(200, ANSWER), (503, {"error": "Busy"})]
     with httpx.Client() as client:
         watched = Watched(client, stand_in.url, "site_a")
         watched.ask()
         with pytest.raises(NoAnswer):
             watched.ask()
-    console = Console(width=100, height=30, record=True, file=open(os.devnull, "w"))
+    console = Console(width=100, height=30, record=True, file=io.StringIO())
     console.print(Screen(watched))
     text = console.export_text()
     assert "stale, 0 s old" in text

@@ -1,5 +1,8 @@
 """The command `pulsehouse`: its commands, and how their errors look."""
 
+import re
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import rich_click as click
@@ -14,19 +17,61 @@ from app.cli.watch import watch
 from app.domain.errors import Refusal, StartupError
 from app.store.engine import EngineError
 
+WAYS_OUT = {
+    None: "is PULSEHOUSE_CLICKHOUSE_URL right and the server up?",
+    81: "create it, or let the user of PULSEHOUSE_CLICKHOUSE_URL create it",
+    164: "the service needs a user that may write; docs/operations.md lists the rights",
+    192: "check user and password in PULSEHOUSE_CLICKHOUSE_URL",
+    194: "check user and password in PULSEHOUSE_CLICKHOUSE_URL",
+    497: "docs/operations.md lists the rights that the service needs",
+    516: "check user and password in PULSEHOUSE_CLICKHOUSE_URL",
+}
+"""What to do about an error of ClickHouse, by its number; None where it gave no answer."""
+
+_SAID = re.compile(r"DB::Exception: (.+?)\.? \([A-Z_0-9]+\)")
+
 
 class OneLineErrors(click.RichGroup):
-    """Shows what can go wrong as one line, without a traceback, and ends with exit code 1."""
+    """Shows what can go wrong as one line, without a traceback, and ends with exit code 1, or 2 for wrong usage."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        main: Any = super().main
+        if not standalone_mode:
+            return main(args, *rest, standalone_mode=False, **more)
+        try:
+            code = main(args, *rest, standalone_mode=False, **more)
+        except click.ClickException as error:
+            message = " ".join(error.format_message().split())
+            if isinstance(error, click.UsageError) and error.ctx:
+                message = f"{message.removesuffix('.')}; see: {error.ctx.command_path} --help"
+            click.echo(f"Error: {message}", err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(130)
+        sys.exit(code or 0)
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
         except EngineError as error:
-            raise click.ClickException(
-                f"ClickHouse failed: {error.detail or error}. Is PULSEHOUSE_CLICKHOUSE_URL right and the server up?"
-            ) from None
+            way_out = WAYS_OUT.get(error.code, "see docs/operations.md, When something is wrong")
+            raise click.ClickException(f"ClickHouse: {_what(error)}; {way_out}") from None
         except (StartupError, Refusal) as error:
             raise click.ClickException(str(error)) from None
+        except (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError) as error:
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+        except ImportError as error:
+            if getattr(error.__cause__, "name", "") != "chdb":
+                raise
+            raise click.ClickException(
+                "this installation has no embedded engine; set PULSEHOUSE_CLICKHOUSE_URL to a ClickHouse server"
+            ) from None
+
+
+def _what(error: EngineError) -> str:
+    """What ClickHouse said, without the frame that the driver puts around it."""
+    said = _SAID.search(error.detail)
+    return said[1] if said else error.detail.partition(", server response: <")[0] or str(error)
 
 
 @click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})

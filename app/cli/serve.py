@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import socket
@@ -20,7 +21,7 @@ from app.domain.errors import StartupError
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
 from app.store.store import Store
-from app.wiring import create_app, create_engine, create_store
+from app.wiring import create_app, create_engine, create_store, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def serve(host: str, port: int, workers: int) -> None:
     """Apply migrations, then serve the API until SIGTERM or Ctrl-C."""
     configure_logging()
     settings = read_settings(os.environ)
+    trusted_proxies(settings)
     require_free_port(host, port)
     if settings.clickhouse_url:
         asyncio.run(_prepare(settings))
@@ -85,7 +87,9 @@ async def _prepare(settings: Settings) -> None:
 
 def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> None:
     with tempfile.TemporaryDirectory(prefix="pulsehouse-metrics-") as folder:
+        # Workers import everything afresh: prometheus_client reads its variable when it is imported.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        multiprocessing.set_start_method("spawn")
         server = Granian(
             "app.wiring:create_worker",
             address=host,

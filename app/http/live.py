@@ -55,12 +55,12 @@ def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -
     every_answer = {**headers, "ETag": etag, "X-Content-Type-Options": "nosniff"}
 
     @route(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False, name=name)
-    async def get_file(request: Request[Any, Any, Any]) -> Response[bytes | None]:
+    async def get_file(request: Request[Any, Any, Any]) -> Response[bytes]:
         known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
         if etag in known or known == ["*"]:
-            return Response(None, status_code=304, headers=every_answer)
+            return Response(b"", status_code=304, headers=every_answer)
         if request.method == HttpMethod.HEAD:
-            return Response(None, media_type=media_type, headers={**every_answer, "Content-Length": str(len(content))})
+            return Response(b"", media_type=media_type, headers={**every_answer, "Content-Length": str(len(content))})
         return Response(content, status_code=200, media_type=media_type, headers=every_answer)
 
     return get_file

@@ -157,6 +157,7 @@
   function enter(given) {
     keep(given);
     $("token-error").textContent = "";
+    $("main").focus();
     notice("One moment …", "Asking which sites this token may read.");
     listSites();
   }
@@ -447,7 +448,7 @@
         digits("–");
         $("active").textContent = "Not known: visitors";
       }
-      document.title = failure ? `Not up to date · ${label(site)}` : `${numbers.format(answer.activeVisitors)} · ${label(site)}`;
+      if (!document.hidden) document.title = failure ? `Not up to date · ${label(site)}` : `${numbers.format(answer.activeVisitors)} · ${label(site)}`;
     }
     const at = answer && new Date(answer.timestamp).toLocaleTimeString();
     $("when").textContent = answer && failure && age <= WINDOW_S ? `at ${at}` : "right now";

@@ -1,5 +1,6 @@
 """Sites and API keys in memory: every worker keeps them fresh, so that checking a request costs no query."""
 
+import math
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,8 +15,11 @@ from app.store.statements import Statement
 
 Row = TypeVar("Row")
 
-OVERLAP_MS = 60_000
-"""A refresh asks again for this stretch, so that a row committed late or under a clock that stepped back is seen."""
+OVERLAP_S = 60
+"""A refresh looks back over the time since the last one and this, so that a row committed late is seen."""
+
+EVER_MS = 1_500_000_000_000
+"""Longer than any table exists: 47 years."""
 
 
 class SiteRow(Site, frozen=True):
@@ -42,7 +46,6 @@ class Directory:
         self._max_age_s = max_age_s
         self._sites: dict[str, Site] = {}
         self._keys: dict[str, ApiKey] = {}
-        self._seen_ms = {"sites": 0, "keys": 0}
         self._refreshed_at_s = float("-inf")
 
     def require_fresh(self) -> None:
@@ -65,31 +68,25 @@ class Directory:
     async def refresh(self) -> None:
         """Read what changed. Raises EngineError; what is known stays."""
         started_at_s = time.monotonic()
-        for site in await list_sites(self._engine, self._list_sites, self._since("sites")):
+        since_last_s = started_at_s - self._refreshed_at_s + OVERLAP_S
+        age_ms = EVER_MS if math.isinf(since_last_s) else math.ceil(since_last_s * 1000)
+        for site in await list_sites(self._engine, self._list_sites, age_ms):
             self._sites[site.id] = Site(site.id, site.tenant, site.domains, site.name)
-            self._seen("sites", site.updated_at)
-        for key in await list_keys(self._engine, self._list_keys, self._since("keys")):
+        for key in await list_keys(self._engine, self._list_keys, age_ms):
             self._keys[key.token_sha256] = ApiKey(
                 key.id, key.tenant, key.token_sha256, key.scope, key.site_id, key.expires_at, key.revoked_at
             )
-            self._seen("keys", key.updated_at)
         self._refreshed_at_s = started_at_s
 
-    def _since(self, table: str) -> int:
-        return max(0, self._seen_ms[table] - OVERLAP_MS)
 
-    def _seen(self, table: str, updated_at: datetime) -> None:
-        self._seen_ms[table] = max(self._seen_ms[table], int(updated_at.timestamp() * 1000))
-
-
-async def list_sites(engine: Engine, statement: Statement, since_ms: int = 0) -> list[SiteRow]:
-    """The sites written at or after an instant. Raises EngineError."""
-    return _decode(await engine.fetch(statement, {"since_ms": since_ms}), SiteRow)
+async def list_sites(engine: Engine, statement: Statement, age_ms: int = EVER_MS) -> list[SiteRow]:
+    """The sites written in the last `age_ms`. Raises EngineError."""
+    return _decode(await engine.fetch(statement, {"age_ms": age_ms}), SiteRow)
 
 
-async def list_keys(engine: Engine, statement: Statement, since_ms: int = 0) -> list[ApiKeyRow]:
-    """The keys written at or after an instant. Raises EngineError."""
-    return _decode(await engine.fetch(statement, {"since_ms": since_ms}), ApiKeyRow)
+async def list_keys(engine: Engine, statement: Statement, age_ms: int = EVER_MS) -> list[ApiKeyRow]:
+    """The keys written in the last `age_ms`. Raises EngineError."""
+    return _decode(await engine.fetch(statement, {"age_ms": age_ms}), ApiKeyRow)
 
 
 def _decode(lines: bytes, row: type[Row]) -> list[Row]:

@@ -1,0 +1,278 @@
+"""The command `pulsehouse` as it is installed: what it prints, its errors in one line, and how a service ends."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import httpx
+import pytest
+
+PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(**settings: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PULSEHOUSE_")}
+    return inherited | {f"PULSEHOUSE_{name.upper()}": value for name, value in settings.items()}
+
+
+def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [PULSEHOUSE, *arguments], env=environment(**settings), capture_output=True, text=True, timeout=60
+    )
+
+
+def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
+    """The one line of an error, and nothing else."""
+    assert (result.returncode, result.stdout) == (code, ""), result
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1, result.stderr
+    return result.stderr.removeprefix("Error: ").strip()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def cli(engine_name: str, request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Run]:
+    """Run the command on a throw-away database of either engine."""
+    if engine_name == "embedded":
+        yield lambda *arguments: run(*arguments, data_dir=str(tmp_path / "data"))
+        return
+    url = f"{request.getfixturevalue('server_url').rpartition('/')[0]}/{database}"
+    yield lambda *arguments: run(*arguments, clickhouse_url=url)
+    drop(url)
+
+
+def drop(url: str) -> None:
+    server, _, name = url.rpartition("/")
+    client = clickhouse_connect.get_client(dsn=f"{server}/default")
+    client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
+    client.close()
+
+
+class Service:
+    """`pulsehouse serve` in a process of its own."""
+
+    def __init__(self, *arguments: str, **settings: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        command = [PULSEHOUSE, "serve", "--port", str(self.port), *arguments]
+        self.process = subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "Service":
+        give_up_s = time.monotonic() + 30
+        while time.monotonic() < give_up_s and self.process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/ready").status_code == 200:
+                    return self
+            except httpx.TransportError:
+                time.sleep(0.05)
+        self.process.kill()
+        raise AssertionError(self.process.communicate()[1])
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Ask it to end; return its exit code and what it logged."""
+        self.process.send_signal(number)
+        _, log = self.process.communicate(timeout=25)
+        return self.process.returncode, log
+
+    def poll(self, token: str, site_id: str = "site_a") -> httpx.Response:
+        """One poll on a connection of its own: any of the workers may get it."""
+        return httpx.get(
+            f"{self.url}/api/realtime", params={"siteId": site_id}, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    def track(self, site_id: str = "site_a") -> httpx.Response:
+        return httpx.post(f"{self.url}/api/track", json={"siteId": site_id}, headers={"User-Agent": BROWSER})
+
+
+def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
+    migrated = json.loads(cli("migrate", "--json").stdout)["applied"]
+    assert migrated[0] == "0001_sites"
+    assert cli("migrate").stdout == "nothing to do, the schema is up to date\n"
+
+    add = ("site", "add", "--tenant", "acme", "--domain", "https://Example.com/", "--domain", "bücher.example")
+    added = cli(*add, "--id", "site_a", "--json")
+    assert (added.returncode, json.loads(added.stdout)) == (0, {"id": "site_a"})
+    assert refused(cli(*add, "--id", "site_a"), 1) == "site site_a exists already; choose another --id"
+    (site,) = json.loads(cli("site", "list", "--json").stdout)
+    assert (site["id"], site["tenant"], site["domains"], site["name"]) == (
+        "site_a",
+        "acme",
+        ["example.com", "xn--bcher-kva.example"],
+        "example.com",
+    )
+
+    create = ("key", "create", "--tenant", "acme", "--scope", "read")
+    key = json.loads(cli(*create, "--site", "site_a", "--expires-days", "30", "--json").stdout)
+    assert key.keys() == {"id", "token"}
+    assert key["token"].startswith("ph_live_")
+    listed = cli("key", "list", "--json").stdout
+    assert key["token"] not in listed
+    (row,) = json.loads(listed)
+    assert [row[name] for name in ("id", "tenant", "scope", "site", "state")] == [
+        key["id"],
+        "acme",
+        "read",
+        "site_a",
+        "valid",
+    ]
+    assert json.loads(cli("key", "revoke", key["id"], "--json").stdout) == {"id": key["id"], "revoked": True}
+    assert json.loads(cli("key", "list", "--json").stdout)[0]["state"] == "revoked"
+    assert "revoked" in cli("key", "list").stdout
+    assert refused(cli("key", "revoke", "key_x"), 1) == "no key key_x; see: pulsehouse key list"
+    assert refused(cli(*create, "--site", "site_b"), 1) == "tenant acme has no site site_b; see: pulsehouse site list"
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "code", "line"),
+    [
+        (
+            {"clickhose_url": "x"},
+            ("migrate",),
+            1,
+            "PULSEHOUSE_CLICKHOSE_URL is not a setting; did you mean PULSEHOUSE_CLICKHOUSE_URL?",
+        ),
+        ({"query_timeout_ms": "soon"}, ("migrate",), 1, "PULSEHOUSE_QUERY_TIMEOUT_MS: expected int, got str"),
+        (
+            {"clickhouse_url": "host:8123"},
+            ("migrate",),
+            1,
+            "PULSEHOUSE_CLICKHOUSE_URL: use http://user:password@host:8123/database",
+        ),
+        (
+            {"clickhouse_url": "http://host:none/db"},
+            ("serve",),
+            1,
+            "PULSEHOUSE_CLICKHOUSE_URL: not an address; use http://user:password@host:8123/database",
+        ),
+        (
+            {},
+            ("serve", "--workers", "2"),
+            2,
+            "the embedded engine has one worker; set PULSEHOUSE_CLICKHOUSE_URL to use more; "
+            "see: pulsehouse serve --help",
+        ),
+        ({}, ("serve", "--port", "x"), 2, "'x' is not a valid integer range; see: pulsehouse serve --help"),
+        ({}, ("key", "create", "--tenant", "acme"), 2, "Missing option '--scope'."),
+        (
+            {},
+            ("site", "add", "--tenant", "a", "--domain", "a b"),
+            2,
+            "--domain: 'a b' is not a host name; use one like example.com, without port and path; "
+            "see: pulsehouse site add --help",
+        ),
+        ({}, ("site", "add", "--tenant", " ", "--domain", "a.example"), 2, "--tenant: must not be blank"),
+        (
+            {},
+            ("site", "add", "--tenant", "a", "--domain", "a.example", "--id", "a/b"),
+            2,
+            "--id: use 1 to 64 letters, digits, - and _",
+        ),
+        ({}, ("sites",), 2, "No such command 'sites'"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(
+    settings: dict[str, str], arguments: tuple[str, ...], code: int, line: str, tmp_path: Path
+) -> None:
+    assert line in refused(run(*arguments, **{"data_dir": str(tmp_path), **settings}), code)
+
+
+def test_a_server_that_is_down_is_said_in_one_line() -> None:
+    url = f"http://user:secret@127.0.0.1:{free_port()}/pulsehouse"
+    line = refused(run("site", "list", clickhouse_url=url), 1)
+    assert line.endswith("is PULSEHOUSE_CLICKHOUSE_URL right and the server up?")
+    assert "secret" not in line
+
+
+def test_a_wrong_password_is_said_in_one_line(server_url: str) -> None:
+    url = f"http://nobody:wrong@{server_url.rpartition('@')[2]}"
+    assert refused(run("migrate", clickhouse_url=url), 1).endswith(
+        "check user and password in PULSEHOUSE_CLICKHOUSE_URL"
+    )
+
+
+def test_a_busy_port_and_an_unusable_folder_are_said_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        assert refused(run("serve", "--port", str(port), data_dir=str(tmp_path)), 1) == (
+            f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port"
+        )
+    file = tmp_path / "file"
+    file.touch()
+    assert refused(run("site", "list", data_dir=str(file)), 1) == f"{file}: File exists"
+
+
+def test_serve_on_the_embedded_engine_has_its_folder_to_itself_and_keeps_it_over_a_restart(tmp_path: Path) -> None:
+    data_dir = str(tmp_path / "data")
+    run("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a", data_dir=data_dir)
+    token = json.loads(run("key", "create", "--tenant", "acme", "--scope", "read", "--json", data_dir=data_dir).stdout)[
+        "token"
+    ]
+    with Service(data_dir=data_dir) as service:
+        assert service.track().json() == {"success": True}
+        assert service.poll(token).json()["pageviewsLast5Min"] == 1
+        assert refused(run("site", "list", data_dir=data_dir), 1) == (
+            f"{data_dir} is in use by another Pulsehouse process; stop it, or set PULSEHOUSE_DATA_DIR to another folder"
+        )
+        code, log = service.stop(signal.SIGTERM)
+        assert code == 0
+        assert f"embedded, data in {data_dir}" in log
+        assert "Traceback" not in log
+    with Service(data_dir=data_dir) as service:
+        assert service.poll(token).json()["pageviewsLast5Min"] == 1
+        assert service.stop(signal.SIGINT)[0] == 0
+
+
+async def test_several_workers_count_together_and_refuse_a_revoked_key_within_5_s(
+    server_url: str, database: str
+) -> None:
+    url = f"{server_url.rpartition('/')[0]}/{database}"
+
+    async def command(*arguments: str) -> Any:
+        result = await asyncio.to_thread(run, *arguments, "--json", clickhouse_url=url)
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    try:
+        await command("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a")
+        key = await command("key", "create", "--tenant", "acme", "--scope", "read")
+        with Service("--workers", "2", clickhouse_url=url) as service:
+            for pageviews in range(1, 11):  # each on a new connection, so on either worker
+                assert service.track().status_code == 200
+                assert service.poll(key["token"]).json()["pageviewsLast5Min"] == pageviews
+            metrics = httpx.get(f"{service.url}/metrics").text
+            assert "pulsehouse_signals_committed_total 10.0" in metrics
+            assert "pulsehouse_polls_answered_total 10.0" in metrics
+            await command("key", "revoke", key["id"])
+            revoked_s = time.monotonic()
+            statuses = [200]
+            while 200 in statuses and time.monotonic() - revoked_s < 5:
+                statuses = [service.poll(key["token"]).status_code for _ in range(12)]
+            assert statuses == [401] * 12
+            code, log = service.stop()
+            assert (code, "Traceback" in log) == (0, False), log
+    finally:
+        await asyncio.to_thread(drop, url)

@@ -1,0 +1,409 @@
+"""`pulsehouse replay` sends a log's page loads through the real service, and says what became of each line."""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+from click.testing import CliRunner
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from app.cli.access_log import LINE_MAX_BYTES, read_line
+from app.cli.replay import BATCH_MAX_SIGNALS, RETRIES_MAX, Pace, Sender, Source, Tally, replay, replay_log
+from app.settings import Settings
+from app.wiring import create_app
+
+REAL_LOG = Path(__file__).parents[2] / "shared" / "data" / "access.log.gz"
+PEOPLE = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+
+def line(path: str = "/", *, method: str = "GET", status: int = 200, agent: str = PEOPLE, second: int = 0) -> bytes:
+    when = f"17/May/2015:10:{second // 60:02}:{second % 60:02} +0000"
+    return f'203.0.113.9 - - [{when}] "{method} {path} HTTP/1.1" {status} 5 "-" "{agent}"\n'.encode()
+
+
+def tally(**given: Any) -> dict[str, Any]:
+    """A whole tally, but for the seconds it took."""
+    return {**msgspec.to_builtins(Tally()), **given}
+
+
+async def run_replay(
+    client: httpx.AsyncClient,
+    log: Path,
+    *,
+    token: str = "",
+    speed: float | None = None,
+    stop: asyncio.Event | None = None,
+) -> tuple[dict[str, Any], str | None]:
+    """Replay a file; return the tally without its seconds, and what ended it early."""
+    counts, stop = Tally(), stop or asyncio.Event()
+    sender = Sender(client, "site_a", token, counts, stop)
+    with log.open("rb") as file:
+        problem = await replay_log(Source(file.fileno()), sender, Pace(speed) if speed else None, counts, stop)
+    return {**msgspec.to_builtins(counts), "seconds": 0.0}, sender.fatal or problem
+
+
+@pytest.fixture
+def log_of(tmp_path: Path) -> Callable[..., Path]:
+    def write(*lines: bytes) -> Path:
+        (tmp_path / "access.log").write_bytes(b"".join(lines))
+        return tmp_path / "access.log"
+
+    return write
+
+
+# Through the real service
+
+
+async def test_each_kind_of_line_is_counted_and_the_page_loads_of_people_are_stored(api, log_of):
+    log = log_of(
+        line("/"),
+        line("/pricing?plan=2"),
+        line("/", agent=BOT),
+        line("/logo.png"),
+        line("/form", method="POST"),
+        line("/gone", status=404),
+        b"what is this\n",
+    )
+    counts, problem = await run_replay(api.client, log, token=api.write)
+    assert problem is None
+    assert counts == tally(lines=7, malformed=1, asset=1, method=1, status=1, sent=3, refusedAsBots=1, stored=2)
+    answer = await api.realtime()
+    assert (answer["activeVisitors"], answer["pageviewsLast5Min"]) == (1, 2)
+    assert answer["pageBreakdown"] == {"/pricing": 1}
+
+
+async def test_a_signal_that_is_refused_takes_no_other_with_it(api, log_of):
+    log = log_of(
+        *(line(f"/{number}") for number in range(300)),
+        line("/" + "a" * 3000),
+        *(line(f"/{number}") for number in range(300)),
+        line(r"/\x07"),
+    )
+    counts, _ = await run_replay(api.client, log, token=api.write)
+    assert counts["firstError"].startswith("path: ")
+    assert counts == tally(lines=602, sent=602, stored=600, failed=2, firstError=counts["firstError"])
+    assert await api.select(f"SELECT count() FROM {api.store.engine.database}.pageviews") == "600"
+
+
+@pytest.mark.skipif(not REAL_LOG.exists(), reason="the real log is not beside this repository")
+async def test_the_real_log_is_stored_without_its_bots(api):
+    counts, _ = await run_replay(api.client, REAL_LOG, token=api.write)
+    bots, stored = counts["refusedAsBots"], counts["stored"]
+    assert counts == tally(lines=7000, asset=3894, method=22, status=190, sent=2894, refusedAsBots=bots, stored=stored)
+    assert bots + stored == 2894
+    assert bots > 1000
+    assert stored > 1500
+    assert (await api.realtime())["pageviewsLast5Min"] == stored
+
+
+@contextlib.asynccontextmanager
+async def listening(api: Any) -> AsyncIterator[str]:
+    """The service on a port of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = create_app(Settings(track_max_requests_per_minute=0), api.store)
+    server = Server(
+        app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, websockets=False, log_enabled=False
+    )
+    serving = asyncio.create_task(server.serve())
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.stop()
+        await serving
+
+
+async def pulsehouse(
+    *arguments: str,
+    stdin: bytes | None = None,
+    interrupt: int | None = None,
+    after: Callable[[], Awaitable[Any]] | None = None,
+) -> tuple[int, str, str]:
+    """Run the command line; return its exit code and what it wrote to standard output and standard error.
+
+    With `interrupt` its standard input stays open, and it gets that signal when `after` has returned.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from app.cli.main import main; main(prog_name='pulsehouse')",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[1],
+        env={name: value for name, value in os.environ.items() if not name.startswith("PULSEHOUSE_")},
+    )
+    if interrupt is None:
+        out, err = await process.communicate(stdin)
+    else:
+        assert process.stdin is not None
+        process.stdin.write(stdin or b"")
+        await process.stdin.drain()
+        if after:
+            await after()
+        process.send_signal(interrupt)
+        out, err = await asyncio.wait_for(asyncio.gather(process.stdout.read(), process.stderr.read()), 5)
+        await process.wait()
+    return process.returncode or 0, out.decode(), " ".join(err.decode().replace("│", " ").split())
+
+
+async def test_the_command_prints_a_table_or_an_object(api, log_of):
+    log = log_of(line("/"), line("/", agent=BOT), line("/a.css"))
+    async with listening(api) as url:
+        here = ("replay", str(log), "--site", "site_a", "--url", url, "--key", api.write, "--max")
+        code, out, _ = await pulsehouse(*here)
+        assert code == 0
+        assert [row.split() for row in out.splitlines()[:10]] == [
+            ["lines", "3"],
+            ["malformed", "0"],
+            ["not", "a", "page", "1"],
+            ["asset", "1"],
+            ["method", "0"],
+            ["status", "0"],
+            ["sent", "2"],
+            ["refused", "as", "bots", "1"],
+            ["stored", "1"],
+            ["failed", "0"],
+        ]
+        code, out, err = await pulsehouse(*here, "--json")
+        assert (code, err) == (0, "")
+        assert {**json.loads(out), "seconds": 0.0} == tally(lines=3, asset=1, sent=2, refusedAsBots=1, stored=1)
+
+
+async def test_the_command_reads_gzip_from_standard_input_and_a_failure_is_exit_code_1(api):
+    data = gzip.compress(line("/") + line("/" + "a" * 3000)) + gzip.compress(line("/b"))
+    async with listening(api) as url:
+        code, out, _ = await pulsehouse(
+            "replay", "-", "--site", "site_a", "--url", url, "--key", api.write, "--max", "--json", stdin=data
+        )
+    counts = json.loads(out)
+    assert code == 1
+    assert (counts["lines"], counts["stored"], counts["failed"]) == (3, 2, 1)
+    assert counts["firstError"].startswith("path: ")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+async def test_a_signal_ends_the_command_with_its_numbers(api, number, code):
+    async def first_is_stored() -> None:
+        for _ in range(200):
+            if (await api.realtime())["pageviewsLast5Min"]:
+                return
+            await asyncio.sleep(0.05)
+
+    async with listening(api) as url:
+        ended, out, _ = await pulsehouse(
+            *("replay", "-", "--site", "site_a", "--url", url, "--key", api.write, "--json"),
+            stdin=line("/") + line("/later", second=3000),
+            interrupt=number,
+            after=first_is_stored,
+        )
+    assert ended == code
+    assert {**json.loads(out), "seconds": 0.0} == tally(lines=2, sent=1, stored=1, unsent=1)
+
+
+async def test_what_can_go_wrong_is_one_line_with_the_way_out(api, log_of):
+    log = str(log_of(line()))
+    async with listening(api) as url:
+
+        async def refusal(*arguments: str) -> tuple[int, str]:
+            code, out, err = await pulsehouse("replay", *arguments)
+            assert out == ""
+            assert "Traceback" not in err
+            return code, err
+
+        site, key = ("--site", "site_a"), ("--key", api.write)
+        code, err = await refusal(log, *site, "--url", url, "--key", "ph_live_no")
+        assert code == 1
+        assert "Invalid or expired token (401); create a key with: pulsehouse key create --scope write" in err
+        code, err = await refusal(log, *site, "--url", url, "--key", api.read)
+        assert code == 1
+        assert "the key needs scope write" in err
+        code, err = await refusal(log, "--site", "site_none", "--url", url, *key)
+        assert code == 1
+        assert "Invalid site ID (404); check --site site_none" in err
+        code, err = await refusal(log, *site, "--url", url + "/elsewhere", *key)
+        assert code == 1
+        assert "(404)" in err
+    code, err = await refusal(log, *site, "--url", url, *key)
+    assert code == 1
+    assert "no connection to" in err
+    assert "is the service running there?" in err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("nowhere.log",),
+        (__file__, "--url", "localhost:8000"),
+        (__file__, "--max", "--speed", "2"),
+        (__file__, "--speed", "0"),
+        (__file__, "--site", " "),
+        (__file__, "--key", "ä"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(wrong):
+    right = ("--site", "site_a", "--url", "http://127.0.0.1:1", "--key", "ph_live_x")
+    result = CliRunner().invoke(replay, [*right, *wrong])
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+# Through a service that fails in a known way
+
+Answer = Callable[[list[dict[str, Any]]], httpx.Response]
+
+
+def service(answer: Answer) -> tuple[httpx.AsyncClient, list[list[dict[str, Any]]]]:
+    """A client of a service that answers as told, and the batches that reached it."""
+    batches: list[list[dict[str, Any]]] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        batches.append(json.loads(request.content)["events"])
+        return answer(batches[-1])
+
+    return httpx.AsyncClient(transport=httpx.MockTransport(handle), base_url="http://pulsehouse.test"), batches
+
+
+def stored(events: list[dict[str, Any]]) -> httpx.Response:
+    return httpx.Response(200, json={"success": True, "count": len(events)})
+
+
+def busy(_events: list[dict[str, Any]]) -> httpx.Response:
+    return httpx.Response(503, json={"error": "Temporarily unavailable"}, headers={"Retry-After": "0"})
+
+
+async def test_a_busy_service_is_asked_again(log_of):
+    client, batches = service(lambda events: busy(events) if len(batches) < 3 else stored(events))
+    counts, _ = await run_replay(client, log_of(line()))
+    assert counts == tally(lines=1, sent=1, stored=1)
+    assert len(batches) == 3
+
+
+async def test_a_service_that_stays_busy_is_a_failure(log_of):
+    client, batches = service(busy)
+    counts, _ = await run_replay(client, log_of(line()))
+    assert counts == tally(lines=1, sent=1, failed=1, firstError="Temporarily unavailable (503)")
+    assert len(batches) == 1 + RETRIES_MAX
+
+
+async def test_what_may_be_stored_already_is_not_sent_again(log_of):
+    def lose(_events: list[dict[str, Any]]) -> httpx.Response:
+        raise httpx.ReadTimeout("no answer")
+
+    client, batches = service(lose)
+    counts, _ = await run_replay(client, log_of(line()))
+    assert counts == tally(lines=1, sent=1, failed=1, firstError="no answer (ReadTimeout); may or may not be stored")
+    assert len(batches) == 1
+
+
+async def test_another_service_at_the_address_is_told_apart(log_of):
+    client, batches = service(lambda _events: httpx.Response(200, text="<html>"))
+    _, problem = await run_replay(client, log_of(line()))
+    assert problem == "the answer is not that of POST /api/track; check --url"
+    assert len(batches) == 1
+
+
+@pytest.mark.parametrize("status", [400, 413])
+async def test_a_refused_batch_is_halved_down_to_the_refused_signals(log_of, status):
+    def refuse(events: list[dict[str, Any]]) -> httpx.Response:
+        if any(event["path"] == "/bad" for event in events):
+            return httpx.Response(status, json={"error": "events[0].path: no"})
+        return stored(events)
+
+    client, batches = service(refuse)
+    counts, _ = await run_replay(client, log_of(*(line("/bad" if n in (7, 301) else f"/{n}") for n in range(500))))
+    assert counts == tally(lines=500, sent=500, stored=498, failed=2, firstError=f"events[0].path: no ({status})")
+    assert len(batches) < 50
+
+
+async def test_batches_are_bounded_and_lines_keep_their_order(log_of):
+    client, batches = service(stored)
+    counts, _ = await run_replay(client, log_of(*(line(f"/{n}") for n in range(1234))))
+    assert counts == tally(lines=1234, sent=1234, stored=1234)
+    assert max(map(len, batches)) <= BATCH_MAX_SIGNALS
+    assert [event["path"] for batch in batches for event in batch] == [f"/{n}" for n in range(1234)]
+    assert batches[0][0] == {
+        "type": "pageview",
+        "path": "/0",
+        "referrer": "",
+        "ip": "203.0.113.9",
+        "userAgent": PEOPLE,
+    }
+
+
+async def test_signals_are_paced_as_logged_times_the_speed_and_never_backwards(log_of):
+    began_s, arrived_s = time.monotonic(), {}
+
+    def note(events: list[dict[str, Any]]) -> httpx.Response:
+        arrived_s.update({event["path"]: time.monotonic() - began_s for event in events})
+        return stored(events)
+
+    client, _ = service(note)
+    log = log_of(line("/0", second=10), line("/20", second=30), line("/back", second=5), line("/40", second=50))
+    await run_replay(client, log, speed=40)
+    assert arrived_s["/0"] == pytest.approx(0.1, abs=0.35)
+    assert arrived_s["/20"] - arrived_s["/0"] == pytest.approx(0.5, abs=0.25)
+    assert arrived_s["/back"] >= arrived_s["/20"]
+    assert arrived_s["/40"] - arrived_s["/0"] == pytest.approx(1.0, abs=0.25)
+
+
+async def test_stopping_counts_what_was_read_but_not_sent(log_of):
+    client, _ = service(stored)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.5, stop.set)
+    began_s = time.monotonic()
+    counts, problem = await run_replay(client, log_of(line(), line(second=3000)), speed=1, stop=stop)
+    assert time.monotonic() - began_s < 1.5
+    assert problem is None
+    assert counts == tally(lines=2, sent=1, stored=1, unsent=1)
+
+
+# The log itself
+
+
+async def test_a_damaged_gzip_file_is_read_as_far_as_it_goes_and_reported(tmp_path):
+    client, _ = service(stored)
+    noise = random.Random(1)
+    data = gzip.compress(b"".join(line(f"/{noise.getrandbits(64)}") for _ in range(5000)))
+    (tmp_path / "cut.gz").write_bytes(data[: len(data) // 2])
+    counts, problem = await run_replay(client, tmp_path / "cut.gz")
+    assert problem == "the gzip data ends too early"
+    assert 1000 < counts["stored"] < 4000
+    (tmp_path / "bad.gz").write_bytes(data[:20_000] + b"\0" * 20_000)
+    _, problem = await run_replay(client, tmp_path / "bad.gz")
+    assert problem is not None
+
+
+async def test_lines_are_found_whatever_the_pieces(tmp_path):
+    lines = [line("/" + "a" * n) for n in (1, 20_000, 40_000)] + [
+        b"x" * (3 * LINE_MAX_BYTES) + b"\n",
+        line("/last")[:-1],
+    ]
+    (tmp_path / "a.log").write_bytes(b"".join(lines))
+    (tmp_path / "b.gz").write_bytes(b"".join(map(gzip.compress, lines)) + b"\0" * 512)
+    for name in ("a.log", "b.gz"):
+        with (tmp_path / name).open("rb") as file:
+            found = [read_line(one) async for piece in Source(file.fileno()).pieces() for one in piece]
+        assert [one if isinstance(one, str) else len(one.path) for one in found] == [2, 20_001, 40_001, "malformed", 5]
+
+
+async def test_an_empty_log_is_a_log(log_of):
+    client, batches = service(stored)
+    assert await run_replay(client, log_of()) == (tally(), None)
+    assert batches == []
