@@ -44,8 +44,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     known = {field.encode_name for field in msgspec.structs.fields(Settings)}
     given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in NOT_OURS}
     for name in given.keys() - known:
-        near = difflib.get_close_matches(name, known, n=1)
-        raise StartupError(f"{name} is not a setting{f'; did you mean {near[0]}?' if near else ''}")
+        # The prefix is common to all, so it must not make two names look alike.
+        near = difflib.get_close_matches(
+            name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known], n=1
+        )
+        raise StartupError(f"{name} is not a setting{f'; did you mean {PREFIX}{near[0]}?' if near else ''}")
     try:
         return msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:

@@ -17,6 +17,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server as EmbeddedServer
 
+from app.cli.session import require_free_folder
 from app.domain.errors import StartupError
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
@@ -41,6 +42,7 @@ def serve(host: str, port: int, workers: int) -> None:
     settings = read_settings(os.environ)
     trusted_proxies(settings)
     require_free_port(host, port)
+    require_free_folder(settings)
     if settings.clickhouse_url:
         asyncio.run(_prepare(settings))
         _serve_workers(settings, host, port, workers)

@@ -33,9 +33,7 @@ def load_statements(folder: Path = SQL_FOLDER) -> dict[str, Statement]:
         text = path.read_text(encoding="utf-8")
         declared, used = _declared(text), set(_USED.findall(_without_comments(text)))
         if declared != used:
-            raise StartupError(
-                f"sql/{name}.sql: the header declares {sorted(declared)}, the statement uses {sorted(used)}"
-            )
+            raise StartupError(f"sql/{name}.sql: header declares {sorted(declared)}, statement uses {sorted(used)}")
         statements[name] = Statement(name, text)
     return statements
 
