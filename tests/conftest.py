@@ -251,7 +251,7 @@ Signals = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def signals(api: Api) -> Signals:
-    """Send signals: (minutes ago, visitor, path) or (minutes ago, visitor, path, type), each in a request of its own."""
+    """Send signals, (minutes ago, visitor, path) or (minutes ago, visitor, path, type), each in its own request."""
 
     async def send(*given: tuple[Any, ...], site_id: str = "site_a", country: str | None = None) -> None:
         for minutes_ago, visitor, path, *kind in given:

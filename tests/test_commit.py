@@ -101,7 +101,9 @@ async def test_two_equal_signals_are_two(make_api: MakeApi) -> None:
     assert await count(api) == ("2", "2")
 
 
-async def test_without_an_answer_in_time_it_is_503_and_the_unclear_insert_is_still_settled_once(make_api: MakeApi) -> None:
+async def test_without_an_answer_in_time_it_is_503_and_the_unclear_insert_is_still_settled_once(
+    make_api: MakeApi,
+) -> None:
     api, line = await start(make_api)
     line.after = [EngineError(None)] * 5
     response = await api.track({"siteId": "site_a"})

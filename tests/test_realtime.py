@@ -239,7 +239,9 @@ async def test_a_missing_blank_or_repeated_site_id_is_400(api: Api, query: str) 
     assert (response.status_code, response.json()) == (400, {"error": "Site ID required"})
 
 
-@pytest.mark.parametrize("site_id", ["unknown", "x" * 10_000, "sit%C3%A9", "' OR 1=1 --", "site_a%00", "%FF", "foreign"])
+@pytest.mark.parametrize(
+    "site_id", ["unknown", "x" * 10_000, "sit%C3%A9", "' OR 1=1 --", "site_a%00", "%FF", "foreign"]
+)
 async def test_an_unknown_or_foreign_site_is_403(api: Api, site_id: str) -> None:
     await api.add_site("foreign", tenant="rival", domain="rival.example")
     response = await api.get(f"/api/realtime?siteId={site_id}", api.read)

@@ -139,12 +139,20 @@ async def test_a_referrer_is_stored_as_host_name_only(api: Api, referrer: str | 
         ({"siteId": "site_a", "path": "/" + "x" * 100_000}, "path: at most 2048 characters"),
         ({"siteId": "site_a", "batch": True}, "body: object missing required field events"),
         ({"siteId": "site_a", "batch": True, "events": []}, "events: at least one signal is needed"),
-        ({"siteId": "site_a", "batch": True, "events": [{}, {"path": []}]}, "events[1].path: expected str | null, got array"),
-        ({"siteId": "site_a", "batch": True, "events": [{}, {"path": "/\x07"}]}, "path: control characters are not allowed"),
+        (
+            {"siteId": "site_a", "batch": True, "events": [{}, {"path": []}]},
+            "events[1].path: expected str | null, got array",
+        ),
+        (
+            {"siteId": "site_a", "batch": True, "events": [{}, {"path": "/\x07"}]},
+            "path: control characters are not allowed",
+        ),
         ({"siteId": "site_a", "batch": 1, "events": [{}]}, "batch: expected bool, got int"),
     ],
 )
-async def test_a_body_that_is_wrong_is_400_naming_the_field_and_nothing_is_stored(api: Api, body: Any, names: str) -> None:
+async def test_a_body_that_is_wrong_is_400_naming_the_field_and_nothing_is_stored(
+    api: Api, body: Any, names: str
+) -> None:
     response = await api.track(body)
     assert (response.status_code, response.json()) == (400, {"error": names})
     assert await stored(api) == []

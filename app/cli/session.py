@@ -46,5 +46,5 @@ def require_free_folder(settings: Settings) -> None:
         raise StartupError(
             f"{folder} is in use by another Pulsehouse process; stop it, or set PULSEHOUSE_DATA_DIR to another folder"
         ) from None
-    except FileNotFoundError:
-        pass  # a new folder
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # a new folder; or none, which opening it will tell

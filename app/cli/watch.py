@@ -230,7 +230,7 @@ class Screen:
         watched, answer = self._watched, self._watched.answer
         known = answer if watched.is_known else None
         root = Layout()
-        hero = Layout(self._hero(known, width), size=min(8, max(5, height // 3)))
+        hero = Layout(self._hero(known, width), size=min(7, max(5, height // 3)))
         lists = Layout(name="lists")
         root.split_column(Layout(self._head(), size=2), hero, lists, Layout(self._foot(), size=1))
         room = max(1, height - 2 - (hero.size or 0) - 1 - 3)
