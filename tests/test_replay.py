@@ -23,6 +23,7 @@ from granian.server.embed import Server
 
 from app.cli.access_log import LINE_MAX_BYTES, read_line
 from app.cli.replay import BATCH_MAX_SIGNALS, RETRIES_MAX, Pace, Sender, Source, Tally, replay, replay_log
+from app.domain.errors import CommitUnclear
 from app.settings import Settings
 from app.wiring import create_app
 
@@ -293,6 +294,14 @@ async def test_a_busy_service_is_asked_again(log_of):
     counts, _ = await run_replay(client, log_of(line()))
     assert counts == tally(lines=1, sent=1, stored=1)
     assert len(batches) == 3
+
+
+async def test_what_may_be_stored_already_is_not_sent_again(log_of):
+    unclear = httpx.Response(503, json={"error": CommitUnclear.message}, headers={"Retry-After": "0"})
+    client, batches = service(lambda _events: unclear)
+    counts, _ = await run_replay(client, log_of(line()))
+    assert counts == tally(lines=1, sent=1, failed=1, firstError=f"{CommitUnclear.message} (503)")
+    assert len(batches) == 1
 
 
 async def test_a_service_that_stays_busy_is_a_failure(log_of):

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from app.cli.access_log import LINE_MAX_BYTES, PageLoad, read_line
 from app.cli.output import as_json_option, print_json
+from app.domain.errors import CommitUnclear
 
 BATCH_MAX_SIGNALS = 500
 REQUESTS_AT_ONCE = 4
@@ -218,7 +219,7 @@ class Sender:
         """Return the service's answer, or None after counting why there is none.
 
         What the service says it did not take (429, 503) or never got (no connection) is sent again a few times. After
-        an unclear failure, as a time-out or a lost connection, it may be stored already, so it is not.
+        an unclear failure, as a time-out, a lost connection or an unconfirmed commit, it may be stored already, so it is not.
         """
         body = msgspec.json.encode(_Batch(self._site_id, signals))
         for attempt in range(RETRIES_MAX + 1):
@@ -238,7 +239,8 @@ class Sender:
                 self._fail(signals, f"no answer ({type(error).__name__}); may or may not be stored")
                 return None
             else:
-                if response.status_code not in (429, 503) or last:
+                unclear = _error_of(response) == CommitUnclear.message
+                if response.status_code not in (429, 503) or unclear or last:
                     return response
                 wait_s = _retry_after_s(response)
             await pause(self._stop, wait_s)

@@ -57,5 +57,11 @@ class Unavailable(Refusal):
     retry_after_s = 1
 
 
+class CommitUnclear(Unavailable):
+    """The INSERT of a signal was sent, but did not answer in time. Sending the signal again could store it twice."""
+
+    message = "Not confirmed in time; the signals may still be stored"
+
+
 class StartupError(Exception):
     """The service cannot start; the message is one line with the way out."""

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 
 from app.domain import metrics
-from app.domain.errors import Unavailable
+from app.domain.errors import CommitUnclear, Unavailable
 from app.store.engine import Engine, EngineError
 from app.store.statements import Statement
 
@@ -21,12 +21,13 @@ RETRY_MOST_S = 1.0
 class _Waiting:
     """The rows of one request, and the future that its caller awaits."""
 
-    __slots__ = ("count", "done", "rows")
+    __slots__ = ("count", "done", "rows", "taken")
 
     def __init__(self, rows: bytes, count: int, done: asyncio.Future[None]) -> None:
         self.rows = rows
         self.count = count
         self.done = done
+        self.taken = False
 
 
 class GroupCommit:
@@ -63,7 +64,8 @@ class GroupCommit:
     async def commit(self, rows: bytes, count: int) -> None:
         """Return when the rows (JSON lines of table signals) are committed.
 
-        Raises Unavailable when the queue is full, the service stops, or the commit is not known in time.
+        Raises Unavailable when the queue is full, the service stops, or no INSERT took the rows in time: then they are
+        not stored. Raises CommitUnclear when the INSERT that took them is not known to have committed in time.
         """
         if self._closing or self.queued + count > self._max_queue:
             raise Unavailable
@@ -75,7 +77,7 @@ class GroupCommit:
             async with asyncio.timeout(self._timeout_s):
                 await waiting.done
         except TimeoutError:
-            raise Unavailable from None
+            raise (CommitUnclear if waiting.taken else Unavailable) from None
 
     async def close(self, timeout_s: float) -> None:
         """Accept nothing more, commit what is queued, and stop; give up after `timeout_s`."""
@@ -106,6 +108,7 @@ class GroupCommit:
             if waiting.done.done():  # its caller was told 503; nothing of it was sent
                 self.queued -= waiting.count
             else:
+                waiting.taken = True
                 group.append(waiting)
                 size += waiting.count
         return group

@@ -228,6 +228,7 @@ async def test_many_pages_are_folded_and_a_button_unfolds_them(service: Service,
     answers.body = an_answer(130, pageBreakdown={f"/{number:03}": 1 for number in range(100)})
     await live.goto(service.page("site_shop"))
     button = live.get_by_role("button", name="Show 90 more pages")
+    await button.wait_for()
     assert await live.locator("#pages li").count() == 10
     await button.click()
     assert await live.locator("#pages li").count() == 100
