@@ -296,7 +296,7 @@ async def test_a_busy_service_is_asked_again(log_of):
     assert len(batches) == 3
 
 
-async def test_what_may_be_stored_already_is_not_sent_again(log_of):
+async def test_an_unconfirmed_commit_is_not_sent_again(log_of):
     unclear = httpx.Response(503, json={"error": CommitUnclear.message}, headers={"Retry-After": "0"})
     client, batches = service(lambda _events: unclear)
     counts, _ = await run_replay(client, log_of(line()))
