@@ -14,7 +14,7 @@ setup: $(READY) ## Make .venv with everything in it, from the lock file; does no
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Pulsehouse needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@echo "installing into $(VENV) (about 200 MB to download, most of it the database engine)"
+	@echo "installing into $(VENV) (about 300 MB to download, most of it the database engine)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@$(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .

@@ -42,7 +42,9 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings of an environment. Raises StartupError naming the variable that is wrong or misspelt."""
     known = {field.encode_name for field in msgspec.structs.fields(Settings)}
-    given = {name: value for name, value in environment.items() if name.startswith(PREFIX) and name not in NOT_OURS}
+    # A variable that is set but empty is not given, as compose files and unit files leave them.
+    ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
+    given = {name: value for name, value in ours.items() if name not in NOT_OURS}
     for name in given.keys() - known:
         # The prefix is common to all, so it must not make two names look alike.
         near = difflib.get_close_matches(

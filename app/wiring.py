@@ -9,8 +9,10 @@ from typing import Any
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 from app.domain.clock import Clock, utc_now
@@ -95,6 +97,7 @@ def create_app(settings: Settings, store: Store) -> Any:
             "allowance": Provide(lambda: allowance, sync_to_thread=False),
             "batch_max_signals": Provide(lambda: settings.batch_max_signals, sync_to_thread=False),
         },
+        state=State({"store": store, "allowance": allowance, "batch_max_signals": settings.batch_max_signals}),
         exception_handlers={**EXCEPTION_HANDLERS},
         request_max_body_size=settings.body_max_bytes,
         openapi_config=OpenAPIConfig(
@@ -103,6 +106,8 @@ def create_app(settings: Settings, store: Store) -> Any:
             description="Who is on my site right now?",
             components=Components(security_schemes={"token": SecurityScheme("http", scheme="bearer")}),
             path="/openapi",
+            # The pages of the other renderers load scripts and fonts from elsewhere.
+            render_plugins=[JsonRenderPlugin()],
         ),
         logging_config=None,
     )

@@ -270,8 +270,23 @@ async def test_forwarding_headers_are_believed_from_trusted_proxies_alone(make_a
     proxied = await make_api(Settings(trusted_proxies="10.0.0.0/8, 192.0.2.1"), address="10.0.0.1")
     await proxied.track({"siteId": "site_a", "path": "/2"}, X_Forwarded_For="8.8.8.8")
     await proxied.track({"siteId": "site_a", "path": "/3"}, X_Forwarded_For="8.8.8.8, 193.0.6.139, 10.1.1.1")
-    await proxied.track({"siteId": "site_a", "path": "/4"}, X_Forwarded_For="nonsense")
-    assert await stored(plain) == [row("/1"), row("/2", country="US"), row("/3", country="NL"), row("/4")]
+    await proxied.track({"siteId": "site_a", "path": "/4"}, X_Forwarded_For="8.8.8.8:5678")
+    await proxied.track({"siteId": "site_a", "path": "/5"}, X_Forwarded_For="[2001:4860:4860::8888]:80")
+    pages = [
+        row("/1"),
+        row("/2", country="US"),
+        row("/3", country="NL"),
+        row("/4", country="US"),
+        row("/5", country="US"),
+    ]
+    assert await stored(plain) == pages
+
+
+@pytest.mark.parametrize("forwarded", ["nonsense", "a:b", "[::", "1.2.3.4.5:6", "::1%eth0", "x" * 5000])
+async def test_a_forwarded_address_that_is_none_does_no_harm(make_api: MakeApi, forwarded: str) -> None:
+    api = await make_api(Settings(trusted_proxies="10.0.0.1"), address="10.0.0.1")
+    await api.add_site("site_a")
+    assert (await api.track({"siteId": "site_a"}, X_Forwarded_For=forwarded)).status_code == 200
 
 
 # Server-side tracking, with a key.

@@ -2,10 +2,14 @@
 
 import hashlib
 import ipaddress
+import re
 from functools import lru_cache
 
 import crawleruseragents
 import iptocc
+
+# Some proxies forward 192.0.2.1:5678 or [2001:db8::1]:5678.
+_WITH_PORT = re.compile(r"^(?:\[([^\]]+)\]|(\d+\.\d+\.\d+\.\d+))(?::\d+)?$")
 
 
 def visitor_id(salt: bytes, site_id: str, *identity: str) -> int:
@@ -31,9 +35,10 @@ def country_of(address: str) -> str:
 
 
 def plain_address(text: str) -> str:
-    """An address in its one canonical spelling, IPv4 unmapped; other text as it is."""
+    """An address in its one canonical spelling, without port, IPv4 unmapped; other text as it is."""
+    bare = _WITH_PORT.sub(r"\1\2", text)
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(bare)
     except ValueError:
         return text
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:

@@ -27,5 +27,8 @@ class Allowance:
 
 
 def _client(address: str) -> str:
-    """An IPv4 address, or the /64 network that one IPv6 client has to itself."""
-    return address if ":" not in address else str(ipaddress.ip_network(f"{address}/64", strict=False))
+    """An IPv4 address, the /64 network that one IPv6 client has to itself, or whatever else a proxy forwarded."""
+    try:
+        return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
+    except ValueError:
+        return address

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, route
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
@@ -57,10 +56,10 @@ class RealtimeAnswer(msgspec.Struct, frozen=True, rename="camel"):
 )
 async def get_realtime(
     request: Request[Any, Any, Any],
-    store: NamedDependency[Store],
     site_id: Annotated[str | None, QueryParameter(name="siteId", description="Your Site ID")] = None,
 ) -> Response[bytes]:
     """Return live data about visitors currently on your site."""
+    store: Store = request.app.state.store
     key = require_key(request, store.directory, store.clock)
     if not site_id or not site_id.strip() or len(request.query_params.getall("siteId")) > 1:
         raise SiteIdRequired

@@ -5,14 +5,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request, Response, post, route
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from app.domain.access import ApiKey
 from app.domain.errors import OriginNotAllowed, UnknownSite
 from app.domain.signals import Signal, read_body
 from app.http.allowance import Allowance
-from app.http.caller import address_of, optional_key
+from app.http.caller import address_of, header_of, optional_key
 from app.http.errors import EVERY_ANSWER, document
 from app.http.realtime import preflight
 from app.store.directory import Directory
@@ -35,19 +34,16 @@ class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
     security=[{}, {"token": []}],
     responses=document(ResponseSpec(Tracked, description="Committed"), 400, 401, 403, 404, 413, 429, 503),
 )
-async def post_track(
-    request: Request[Any, Any, Any],
-    store: NamedDependency[Store],
-    allowance: NamedDependency[Allowance],
-    batch_max_signals: NamedDependency[int],
-) -> Response[bytes]:
+async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Store signals: pageviews, events, engagement, heartbeats. 200 means committed; otherwise nothing is stored."""
+    store: Store = request.app.state.store
+    allowance: Allowance = request.app.state.allowance
     key = optional_key(request, store.directory, store.clock)
     if key is None:
         allowance.spend(address_of(request))
     else:
         key.require_scope("write")
-    signals, is_batch = read_body(await request.body(), batch_max_signals)
+    signals, is_batch = read_body(await request.body(), request.app.state.batch_max_signals)
     count = await accept(request, store, signals, key)
     # A bot is told no more than anybody: its batch is answered without a count.
     counted = is_batch and (count > 0 or key is not None)
@@ -60,9 +56,10 @@ async def accept(request: Request[Any, Any, Any], store: Store, signals: list[Si
 
     Raises UnknownSite, OriginNotAllowed, InvalidSignal or Unavailable; then nothing is stored.
     """
+    origin = header_of(request, b"origin")
     for site_id in {signal.site_id or "" for signal in signals}:
-        _require_site(store.directory, site_id, request.headers.get("origin"), key)
-    caller = Caller(address_of(request), request.headers.get("user-agent", ""), key is not None)
+        _require_site(store.directory, site_id, origin, key)
+    caller = Caller(address_of(request), header_of(request, b"user-agent") or "", key is not None)
     return await store.intake.take(signals, caller)
 
 

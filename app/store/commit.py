@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from app.domain import metrics
 from app.domain.errors import CommitUnclear, Unavailable
+from app.store.deadlines import Deadlines
 from app.store.engine import Engine, EngineError
 from app.store.statements import Statement
 
@@ -48,7 +49,7 @@ class GroupCommit:
     ) -> None:
         self._engine = engine
         self._insert = statements["track/insert_signals"]
-        self._timeout_s = timeout_s
+        self._deadlines = Deadlines(timeout_s)
         self._max_group = max_group_signals
         self._max_queue = max_queue_signals
         self._waiting: deque[_Waiting] = deque()
@@ -69,13 +70,12 @@ class GroupCommit:
         """
         if self._closing or self.queued + count > self._max_queue:
             raise Unavailable
-        waiting = _Waiting(rows, count, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(rows, count, self._deadlines.new_future())
         self._waiting.append(waiting)
         self.queued += count
         self._arrived.set()
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await waiting.done
+            await waiting.done
         except TimeoutError:
             raise (CommitUnclear if waiting.taken else Unavailable) from None
 
@@ -138,6 +138,7 @@ class GroupCommit:
                 metrics.insert_seconds.observe(time.perf_counter() - started_s)
                 metrics.signals_committed.inc(sum(waiting.count for waiting in group))
                 self._answer(group, None)
+                self._deadlines.forget_done()
                 return
 
     @staticmethod

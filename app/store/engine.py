@@ -115,8 +115,10 @@ class ServerEngine:
                 raise _engine_error(error, sent=False) from None
             try:
                 client = await self._open("write", "default")
-                await client.command(statement.text, {"database": self.database})
-                await client.close()
+                try:
+                    await client.command(statement.text, {"database": self.database})
+                finally:
+                    await client.close()
             except ClickHouseError as refused:
                 raise _engine_error(refused, sent=False) from None
 

@@ -91,17 +91,17 @@ class Intake:
             timestamp = said.timestamp.astimezone(UTC)
         address, user_agent = caller.address, caller.user_agent
         if said.names_visitor:
-            address, user_agent = plain_address(said.ip or ""), said.user_agent or ""
+            address, user_agent = plain_address(said.ip) if said.ip else "", said.user_agent or ""
         if is_bot(user_agent):
             return None
         site_id = signal.site_id or ""
         identity = (address, user_agent) if said.visitor_id is None else ("", "", said.visitor_id)
         day = timestamp.date()
-        salt = await self._salts.of(day)
+        salt = self._salts.known(day) or await self._salts.of(day)
         previous_salt = self._salts.known(day - ONE_DAY) if timestamp.time() < AFTER_MIDNIGHT else None
         return SignalRow(
             site_id=site_id,
-            timestamp=timestamp.strftime("%Y-%m-%d %H:%M:%S.%f"),
+            timestamp=timestamp.isoformat(" ", "microseconds")[:26],
             type=signal.type,
             visitor_id=visitor_id(salt, site_id, *identity),
             previous_visitor_id=visitor_id(previous_salt, site_id, *identity) if previous_salt else 0,
