@@ -77,9 +77,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def server_url(pytestconfig: pytest.Config) -> str:
+def server_or_none(pytestconfig: pytest.Config) -> str:
+    """Address of the ClickHouse server; empty where there is none."""
+    return pytestconfig.stash[SERVER]
+
+
+@pytest.fixture(scope="session")
+def server_url(server_or_none: str) -> str:
     """Address of the ClickHouse server; the test is skipped where there is none."""
-    url = pytestconfig.stash[SERVER]
+    url = server_or_none
     if not url:
         pytest.skip("no ClickHouse server; set PULSEHOUSE_TEST_CLICKHOUSE_URL")
     return url
@@ -188,11 +194,11 @@ def make_engine(name: str, server: str, folder: Path, database: str) -> ServerEn
 
 @pytest.fixture(scope="session")
 async def shared_engine(
-    engine_name: str, pytestconfig: pytest.Config, embedded_folder: Path
+    engine_name: str, server_or_none: str, embedded_folder: Path
 ) -> AsyncIterator[ServerEngine | EmbeddedEngine]:
     """An engine on a migrated database that tests share, one after the other."""
     database = f"test_{uuid.uuid4().hex[:12]}"
-    engine = make_engine(engine_name, pytestconfig.stash[SERVER], embedded_folder, database)
+    engine = make_engine(engine_name, server_or_none, embedded_folder, database)
     await create_store(Settings(), engine).prepare()
     yield engine
     await engine.execute(Statement("test", f"DROP DATABASE {database}"))

@@ -27,6 +27,7 @@ from app.wiring import create_app, create_engine, create_store, trusted_proxies
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
+MAX_CONNECTIONS = 16_384  # per worker; granian's own limit would be the backlog over the workers
 WAIT_FOR_CLICKHOUSE_S = 60
 
 
@@ -100,6 +101,7 @@ def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> No
             factory=True,
             workers=workers,
             backlog=BACKLOG,
+            backpressure=MAX_CONNECTIONS,
             websockets=False,
             respawn_failed_workers=True,
             # The longest a request can wait for its commit, then the time to commit what is queued.
@@ -141,6 +143,7 @@ async def serve_here(
             port=port,
             interface=Interfaces.ASGINL,
             backlog=BACKLOG,
+            backpressure=MAX_CONNECTIONS,
             websockets=False,
             log_enabled=False,
         )

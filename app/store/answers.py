@@ -141,8 +141,9 @@ class RealtimeAnswers:
                     continue  # it leads a later statement
                 room, progress = room_with_it, True
                 polls = sites.pop(site_id)
-                if not sites:
-                    del self._waiting[tenant]
+                del self._waiting[tenant]
+                if sites:
+                    self._waiting[tenant] = sites  # behind the other tenants
                 if any(not poll.done() for poll in polls):
                     group[site_id] = _Asked(tenant, polls)
         return group

@@ -98,13 +98,16 @@ class Intake:
         identity = (address, user_agent) if said.visitor_id is None else ("", "", said.visitor_id)
         day = timestamp.date()
         salt = self._salts.known(day) or await self._salts.of(day)
-        previous_salt = self._salts.known(day - ONE_DAY) if timestamp.time() < AFTER_MIDNIGHT else None
+        previous_id = 0
+        if timestamp.time() < AFTER_MIDNIGHT:
+            previous_salt = self._salts.known(day - ONE_DAY) or await self._salts.of(day - ONE_DAY)
+            previous_id = visitor_id(previous_salt, site_id, *identity)
         return SignalRow(
             site_id=site_id,
             timestamp=timestamp.isoformat(" ", "microseconds")[:26],
             type=signal.type,
             visitor_id=visitor_id(salt, site_id, *identity),
-            previous_visitor_id=visitor_id(previous_salt, site_id, *identity) if previous_salt else 0,
+            previous_visitor_id=previous_id,
             page=page,
             country=said.country or country_of(address),
             referrer=referrer,
