@@ -219,7 +219,7 @@ class Sender:
         """Return the service's answer, or None after counting why there is none.
 
         What the service says it did not take (429, 503) or never got (no connection) is sent again a few times. After
-        an unclear failure (a time-out, a lost connection, an unconfirmed commit) it may be stored already, so it is not.
+        an unclear failure (time-out, lost connection, unconfirmed commit) it may be stored already, so it is not.
         """
         body = msgspec.json.encode(_Batch(self._site_id, signals))
         for attempt in range(RETRIES_MAX + 1):
