@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+SECONDS := 120
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test faults bench bench-quick lint format lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,6 +26,21 @@ demo: setup ## Run the whole service on simulated visitors
 
 test: setup ## Run the tests, on the embedded engine and on a server where there is one
 	@$(VENV)/bin/pytest
+
+bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
+	@$(VENV)/bin/python -m bench --output bench/results.json
+	@$(VENV)/bench/bin/python bench/plots.py bench/results.json docs/performance
+
+bench-quick: setup ## The same on less data, in 3 minutes, without plots
+	@$(VENV)/bin/python -m bench --quick --output bench/results-quick.json
+
+$(VENV)/bench/.ready:
+	@$(PYTHON) -m venv $(VENV)/bench
+	@$(VENV)/bench/bin/pip install --disable-pip-version-check --quiet 'matplotlib>=3.11,<4'
+	@touch $@
+
+faults: setup ## Break everything for a while and account for every signal: CLICKHOUSE='command with {port} and {path}'
+	@$(VENV)/bin/python -m faults --seconds $(SECONDS) --clickhouse '$(CLICKHOUSE)'
 
 lint: setup ## Check style and types
 	@$(VENV)/bin/ruff check .

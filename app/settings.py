@@ -10,8 +10,8 @@ from platformdirs import user_data_dir
 from app.domain.errors import StartupError
 
 PREFIX = "PULSEHOUSE_"
-NOT_OURS = frozenset({"PULSEHOUSE_TEST_CLICKHOUSE_URL", "PULSEHOUSE_URL", "PULSEHOUSE_KEY"})
-"""Variables of the tests and of the command line's clients; not settings of the service."""
+NOT_OURS = ("PULSEHOUSE_TEST_", "PULSEHOUSE_URL", "PULSEHOUSE_KEY")
+"""How the variables of the tests and of the command line's clients begin; they are no settings of the service."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
@@ -44,7 +44,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     known = {field.encode_name for field in msgspec.structs.fields(Settings)}
     # A variable that is set but empty is not given, as compose files and unit files leave them.
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
-    given = {name: value for name, value in ours.items() if name not in NOT_OURS}
+    given = {name: value for name, value in ours.items() if not name.startswith(NOT_OURS)}
     for name in given.keys() - known:
         # The prefix is common to all, so it must not make two names look alike.
         near = difflib.get_close_matches(

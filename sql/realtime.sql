@@ -10,19 +10,19 @@
 -- Three kinds of rows meet per site: one per active visitor (minutes != 0), the newest 10 pageviews
 -- (timestamp > 0), and one empty row so that a quiet site answers too. `minutes` marks the minutes in
 -- which a visitor was active: bit 0 is the oldest of the window, bit 4 the one in progress.
+-- An INSERT commits to one table after the other. Where the feed is shorter than 10 it is complete, so its
+-- length is the number of pageviews: the two cannot contradict each other, whatever has been committed.
 -- now + 5 forgives clocks that run ahead: such rows count in the minute in progress.
-WITH {now:DateTime('UTC')} AS now, toStartOfMinute(now) AS newest, newest - 240 AS oldest
+WITH {now:DateTime('UTC')} AS now, toStartOfMinute(now) AS newest, newest - 240 AS oldest,
+    arraySlice(arrayReverseSort(groupArrayIf((timestamp, page, country), timestamp > toDateTime(0))), 1, 10) AS feed
 SELECT
     site_id,
     toJSONString(CAST(
         (
             countIf(minutes != 0),
-            sum(views),
+            if(length(feed) < 10, length(feed), greatest(sum(views), 10)),
             arraySlice(arraySort(p -> (-p.2, p.1), CAST(sumMapIf(map(page, 1), minutes != 0), 'Array(Tuple(String, UInt64))')), 1, 100),
-            arrayMap(
-                pageview -> (pageview.2, pageview.1, nullIf(pageview.3, '')),
-                arraySlice(arrayReverseSort(groupArrayIf((timestamp, page, country), timestamp > toDateTime(0))), 1, 10)
-            ),
+            arrayMap(pageview -> (pageview.2, pageview.1, nullIf(pageview.3, '')), feed),
             arrayMap(
                 (visitors, i) -> (formatDateTime(oldest + 60 * i, '%H:%i'), visitors),
                 [

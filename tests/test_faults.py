@@ -1,0 +1,23 @@
+"""A short run of the fault harness; `make faults` has the long one."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+COMMAND = os.environ.get("PULSEHOUSE_TEST_FAULTS_CLICKHOUSE", "")
+SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_SECONDS", "20")
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(not COMMAND, reason="PULSEHOUSE_TEST_FAULTS_CLICKHOUSE names no command that runs a server")
+def test_nothing_acknowledged_is_lost_or_doubled_whatever_breaks() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "faults", "--seconds", SECONDS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert run.returncode == 0, run.stdout
+    assert "acknowledged but missing" in run.stdout
