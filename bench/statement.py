@@ -1,37 +1,32 @@
-"""Measure sql/realtime.sql: one statement's time against sites asked, visitors, history and pageviews.
-
-    CLICKHOUSE_URL=http://default:@127.0.0.1:8123/default python bench/statement.py --quick
-    /work/shared/clickhouse/serve -- python bench/statement.py --output statement.json
+"""P7: one statement's time against sites asked, visitors, history and pageviews.
 
 Beside it runs the usual shape ("peers"): one statement per field over the raw signals, bench/sql/peer_*.sql.
 Alternatives are timed in turns within one run, so the load of the machine falls on all of them alike; read
 the ratios, not the milliseconds. Every data set lives in its own database bench_*, dropped at the end.
 """
 
-import argparse
 import contextlib
 import itertools
-import json
-import os
 import statistics
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
-PEERS = [path.read_text() for path in sorted((ROOT / "bench" / "sql").glob("peer_*.sql"))]
-LOAD = (ROOT / "bench" / "sql" / "load.sql").read_text()
+from bench.harness import ONE_PART_PER_BLOCK, ROOT, SQL, WINDOW_S
 
-WINDOW_SECONDS = 330  # the five minute buckets and a little more
+if TYPE_CHECKING:
+    from bench.__main__ import Report
+
+REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
+PEERS = [text for name, text in SQL.items() if name.startswith("peer_")]
 RATIO_LIMIT = 1.3  # how much slower history, pageviews or other sites may make the statement
 
 
@@ -55,6 +50,8 @@ class Ratio:
     case: str
     baseline: str
     ratio: float
+    lowest: float
+    highest: float
     limit: float
 
 
@@ -103,7 +100,7 @@ class DataSet:
     ) -> "DataSet":
         """Write `rate` signals a second for `seconds`, ending `until` seconds before now, `block` rows to a part."""
         self.client.command(
-            LOAD,
+            SQL["load"],
             parameters={
                 "start": self.now - timedelta(seconds=until + seconds),
                 "rate": float(rate),
@@ -113,13 +110,9 @@ class DataSet:
                 "visitors": visitors,
             },
             settings={
-                "async_insert": 0,
-                "max_threads": 1,
-                "max_insert_threads": 1,
+                **ONE_PART_PER_BLOCK,
                 "max_block_size": block,
                 "min_insert_block_size_rows": block,
-                "min_insert_block_size_bytes": 0,
-                "max_partitions_per_insert_block": 0,
             },
         )
         return self
@@ -160,9 +153,11 @@ class Bench:
                 sets.append(data)
             yield sets
 
-    def measure(self, experiment: str, probes: list[Probe], *, budget_seconds: float | None = None) -> list[list[float]]:
+    def measure(
+        self, experiment: str, probes: list[Probe], *, budget_seconds: float | None = None
+    ) -> list[list[float]]:
         """Time the probes in turns, at least 3 and at most 41 rounds, within the budget."""
-        budget = budget_seconds or (3 if self.quick else 12)
+        budget = budget_seconds or (0.8 if self.quick else 6)
         for probe in probes:  # caches and connections
             probe.run()
         times: list[list[float]] = [[] for _ in probes]
@@ -190,8 +185,10 @@ class Bench:
     def compare(self, experiment: str, baseline: Probe, case: Probe) -> None:
         """Time two probes in turns and record the ratio of the second to the first."""
         slow, fast = reversed(self.measure(experiment, [baseline, case]))
-        ratio = statistics.median(b / a for a, b in zip(fast, slow, strict=True))
-        self.ratios.append(Ratio(experiment, case.case, baseline.case, round(ratio, 3), RATIO_LIMIT))
+        quarter, ratio, three = (
+            round(q, 3) for q in statistics.quantiles(b / a for a, b in zip(fast, slow, strict=True))
+        )
+        self.ratios.append(Ratio(experiment, case.case, baseline.case, ratio, quarter, three, RATIO_LIMIT))
 
     def _show(self, experiment: str, found: list[Measurement]) -> None:
         table = Table(title=experiment, title_justify="left")
@@ -203,31 +200,22 @@ class Bench:
             table.add_row(row.case, row.shape, f"{row.median_ms:.1f}", f"{row.p95_ms:.1f}", str(row.runs))
         self.console.print(table)
 
-    def show_ratios(self) -> None:
-        table = Table(title="ratios", title_justify="left")
-        for name in ("experiment", "case", "against", "ratio", "limit"):
-            table.add_column(name)
-        for row in self.ratios:
-            colour = "green" if row.ratio <= row.limit else "red"
-            table.add_row(row.experiment, row.case, row.baseline, f"[{colour}]{row.ratio:.2f}", f"{row.limit}")
-        self.console.print(table)
-
     # The experiments
 
     def sites_asked(self) -> None:
         """1,000 signals/s over 10,000 sites, log-uniform; 1 to 10,000 of them asked for at once."""
         with self.data() as [data]:
-            data.load(rate=1000, seconds=WINDOW_SECONDS, sites=10_000, visitors=10_000, block=1000, skew=True)
+            data.load(rate=1000, seconds=WINDOW_S, sites=10_000, visitors=10_000, block=1000, skew=True)
             self.measure(
                 "sites asked for at once",
                 [data.realtime(f"{n:,} sites", n) for n in (1, 10, 100, 1000, 10_000)]
                 + [data.peers(f"{n:,} sites", n) for n in (1, 100, 1000)],
-                budget_seconds=6 if self.quick else 30,
+                budget_seconds=2 if self.quick else 20,
             )
 
     def active_visitors(self) -> None:
         """One site, 10^3 to 10^6 visitors drawn 1.5 times each in the window."""
-        for visitors in [1_000, 10_000, 100_000] + ([] if self.quick else [1_000_000]):
+        for visitors in (1_000, 100_000) if self.quick else (1_000, 10_000, 100_000, 1_000_000):
             with self.data() as [data]:
                 signals = visitors * 1.5
                 data.load(
@@ -243,10 +231,10 @@ class Bench:
     def history(self) -> None:
         """100 sites with 4 signals/s in all: one hour of it in the table, and 30 days."""
         with self.data(2) as [hour, month]:
-            for data, seconds in ((hour, 3600), (month, (5 if self.quick else 30) * 86_400)):
-                data.load(rate=4, seconds=seconds, sites=100, visitors=50, block=100_000, until=WINDOW_SECONDS)
-                data.load(rate=4, seconds=WINDOW_SECONDS, sites=100, visitors=50, block=100)
-            days = "5 days" if self.quick else "30 days"
+            for data, seconds in ((hour, 3600), (month, (2 if self.quick else 30) * 86_400)):
+                data.load(rate=4, seconds=seconds, sites=100, visitors=50, block=100_000, until=WINDOW_S)
+                data.load(rate=4, seconds=WINDOW_S, sites=100, visitors=50, block=100)
+            days = "2 days" if self.quick else "30 days"
             for asked in (1, 100):
                 self.compare(
                     f"history, {asked} sites asked", hour.realtime("1 hour", asked), month.realtime(days, asked)
@@ -257,9 +245,7 @@ class Bench:
         with self.data(2) as [once, often]:
             for data, times in ((once, 1), (often, 20 if self.quick else 100)):
                 rate = 100 * 50 / 60 * times
-                data.load(
-                    rate=rate, seconds=WINDOW_SECONDS, sites=100, visitors=50, block=min(max(100, int(rate)), 10_000)
-                )
+                data.load(rate=rate, seconds=WINDOW_S, sites=100, visitors=50, block=min(max(100, int(rate)), 10_000))
             for asked in (1, 100):
                 self.compare(
                     f"pageviews of a visitor, {asked} sites asked",
@@ -273,7 +259,7 @@ class Bench:
             counts = (100, 2_000 if self.quick else 10_000)
             for data, sites in zip((few, many), counts, strict=True):
                 rate = sites * 0.2
-                data.load(rate=rate, seconds=WINDOW_SECONDS, sites=sites, visitors=50, block=max(100, int(rate)))
+                data.load(rate=rate, seconds=WINDOW_S, sites=sites, visitors=50, block=max(100, int(rate)))
             for asked in (1, 100):
                 self.compare(
                     f"sites in the table, {asked} asked",
@@ -282,48 +268,17 @@ class Bench:
                 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="smaller data sets, under a minute")
-    parser.add_argument("--output", type=Path, default=Path("statement.json"), help="where the results go, as JSON")
-    parser.add_argument("--only", nargs="*", metavar="NAME", help="experiments to run; default: all")
-    args = parser.parse_args()
-    url = os.environ.get("CLICKHOUSE_URL")
-    if not url:
-        parser.error("set CLICKHOUSE_URL, or run under `serve -- ...`")
-
-    console = Console()
-    bench = Bench(url, quick=args.quick, console=console)
-    experiments: dict[str, Callable[[], None]] = {
-        run.__name__: run
-        for run in (
-            bench.sites_asked,
-            bench.active_visitors,
-            bench.history,
-            bench.pageviews_per_visitor,
-            bench.sites_in_table,
-        )
-    }
-    if unknown := set(args.only or []) - set(experiments):
-        parser.error(f"unknown experiments: {', '.join(sorted(unknown))}; there are {', '.join(experiments)}")
-    started = time.perf_counter()
-    for name in args.only or experiments:
-        experiments[name]()
-    bench.show_ratios()
-    args.output.write_text(
-        json.dumps(
-            {
-                "quick": args.quick,
-                "seconds": round(time.perf_counter() - started, 1),
-                "measurements": [asdict(row) for row in bench.measurements],
-                "ratios": [asdict(row) for row in bench.ratios],
-            },
-            indent=2,
-        )
-        + "\n"
-    )
-    console.print(f"{time.perf_counter() - started:.0f} s, results in {args.output}")
-
-
-if __name__ == "__main__":
-    main()
+def measure(url: str, report: "Report", *, quick: bool) -> None:
+    bench = Bench(url, quick=quick, console=report.console)
+    for experiment in (
+        bench.history,
+        bench.pageviews_per_visitor,
+        bench.sites_in_table,
+        bench.sites_asked,
+        bench.active_visitors,
+    ):
+        experiment()
+    for ratio in bench.ratios:
+        what = f"{ratio.experiment}: {ratio.case} / {ratio.baseline}"
+        report.at_most("P7", what, [ratio.lowest, ratio.ratio, ratio.highest], ratio.limit)
+    report.curve("statement", [asdict(row) for row in bench.measurements])

@@ -1,0 +1,1 @@
+"""The benchmark: `make bench`, `make bench-quick`. docs/performance.md tells what it found."""

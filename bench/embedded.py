@@ -1,0 +1,73 @@
+"""P9: the embedded engine beside the server engine, on the same data."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from app.settings import read_settings
+from app.store.statements import Statement
+from app.wiring import create_engine, create_store
+from bench.harness import ROOT, SQL, WINDOW_S, Database, serve, steady_writer, wrk
+from bench.http import ratios
+
+if TYPE_CHECKING:
+    from bench.__main__ import Report
+
+SITES = 200
+RATE = 200
+
+
+def measure(url: str, report: "Report", *, quick: bool) -> None:
+    rounds, seconds = (2, 2) if quick else (4, 5)
+    found: dict[str, list[float]] = {"embedded": [], "server": []}
+    with Database(url) as database, tempfile.TemporaryDirectory(prefix="bench-embedded-") as folder:
+        for settings in ({"PULSEHOUSE_DATA_DIR": folder}, {"PULSEHOUSE_CLICKHOUSE_URL": database.url}):
+            subprocess.run([sys.executable, "-m", "bench.embedded"], env=os.environ | settings, cwd=ROOT, check=True)
+        with (
+            serve(None, workers=1, data_dir=folder) as embedded,
+            serve(database.url, workers=1) as server,
+            steady_writer(embedded, sites=SITES, rate=RATE),
+            steady_writer(server, sites=SITES, rate=RATE),
+        ):
+            for _ in range(rounds):
+                for name, service in (("embedded", embedded), ("server", server)):
+                    load = wrk(service.url, "poll", connections=64, seconds=seconds, sites=SITES)
+                    found[name].append(load.requests_per_s)
+    report.tell("P9", "polls/s, embedded engine, 200 sites, 64 connections", found["embedded"])
+    report.tell("P9", "polls/s, server engine, one worker", found["server"])
+    report.at_least("P9", "embedded / server", ratios(found["embedded"], found["server"]), 0.5)
+
+
+async def fill() -> None:
+    """Sites, keys and the window, through the store, in whichever engine the environment names."""
+    settings = read_settings(os.environ)
+    store = create_store(settings, create_engine(settings))
+    try:
+        await store.prepare()
+        seconds = WINDOW_S
+        parameters: dict[str, dict[str, Any]] = {
+            "add_sites": {"sites": SITES},
+            "add_keys": {"sites": SITES},
+            "load": {
+                "start": datetime.now(UTC) - timedelta(seconds=seconds),
+                "rate": float(RATE),
+                "signals": RATE * seconds,
+                "sites": SITES,
+                "skew": 1,
+                "visitors": 10_000,
+            },
+        }
+        for name, given in parameters.items():
+            await store.engine.execute(Statement(name, SQL[name]), given)
+    finally:
+        await store.close(1)
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    asyncio.run(fill())

@@ -1,0 +1,241 @@
+"""What the measurements stand on: a filled database, running services, a steady writer, wrk."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent
+SQL = {path.stem: path.read_text() for path in sorted((BENCH / "sql").glob("*.sql"))}
+PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
+
+WINDOW_S = 330
+"""The five minute buckets of an answer, and a little more."""
+
+ONE_PART_PER_BLOCK: dict[str, Any] = {
+    "async_insert": 0,
+    "max_threads": 1,
+    "max_insert_threads": 1,
+    "min_insert_block_size_bytes": 0,
+    "max_partitions_per_insert_block": 0,
+}
+
+
+class Database:
+    """A throw-away database bench_* with the project's tables, dropped at the end."""
+
+    def __init__(self, server_url: str) -> None:
+        self.server_url = server_url.rpartition("/")[0] if urlsplit(server_url).path else server_url
+        self.name = f"bench_{uuid.uuid4().hex[:12]}"
+        self.url = f"{self.server_url}/{self.name}"
+
+    def __enter__(self) -> Self:
+        run_pulsehouse(["migrate"], {"PULSEHOUSE_CLICKHOUSE_URL": self.url})
+        self.client = clickhouse_connect.get_client(dsn=self.url, autogenerate_session_id=False, compress=False)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.command(f"DROP DATABASE IF EXISTS {self.name}")
+        self.client.close()
+
+    def add_sites(self, sites: int) -> None:
+        """Sites site_1 ... site_N with two keys each, and one key that writes to all of them."""
+        for name in ("add_sites", "add_keys"):
+            self.client.command(SQL[name], {"sites": sites})
+
+    def load(self, *, rate: float, seconds: float, sites: int, visitors: int, block: int, until_s: float = 0) -> None:
+        """Write `rate` signals a second for `seconds`, ending `until_s` before now, `block` rows to a part."""
+        self.client.command(
+            SQL["load"],
+            {
+                "start": datetime.now(UTC) - timedelta(seconds=until_s + seconds),
+                "rate": float(rate),
+                "signals": int(rate * seconds),
+                "sites": sites,
+                "skew": 1,
+                "visitors": visitors,
+            },
+            settings={**ONE_PART_PER_BLOCK, "max_block_size": block, "min_insert_block_size_rows": block},
+        )
+
+    def count(self, table: str) -> int:
+        return int(self.client.query(f"SELECT count() FROM {table}").result_rows[0][0])
+
+
+def run_pulsehouse(arguments: list[str], settings: Mapping[str, str]) -> None:
+    subprocess.run([PULSEHOUSE, *arguments], env=os.environ | settings, check=True, capture_output=True)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """A program of the benchmark's own, ended with it."""
+
+    def __init__(self, command: list[str], settings: Mapping[str, str] | None = None) -> None:
+        self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        self._process = subprocess.Popen(
+            command, env=os.environ | dict(settings or {}), cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def output(self) -> str:
+        self._log.seek(0)
+        return self._log.read()
+
+    def stop(self) -> None:
+        if not self.ended:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._log.close()
+
+
+class Service:
+    """A service that answers HTTP on a port of this machine."""
+
+    def __init__(self, command: list[str], settings: Mapping[str, str] | None = None, ready: str = "/ready") -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._ready = ready
+        self._command = [*command, "--port", str(self.port)]
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        self.process = Process(self._command, self._settings)
+        give_up_s = time.monotonic() + 60
+        while self._status() != 200:
+            if self.process.ended or time.monotonic() > give_up_s:
+                raise RuntimeError(f"{self._command} did not start:\n{self.process.output()}")
+            time.sleep(0.1)
+        time.sleep(1)  # the other workers
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            for pid in self.worker_pids():
+                os.kill(pid, signal.SIGCONT)
+        self.process.stop()
+
+    def _status(self) -> int:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", self._ready)
+            return connection.getresponse().status
+        return 0
+
+    def worker_pids(self) -> list[int]:
+        """The processes that answer: the children of a granian, else the process itself."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        serving = [int(pid) for pid in children if "resource_tracker" not in _command_line(int(pid))]
+        return serving or [self.process.pid]
+
+    def pause(self) -> None:
+        """Stand still while others are measured."""
+        for pid in self.worker_pids():
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        for pid in self.worker_pids():
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(1.5)  # until sites and keys are fresh again
+
+    def memory_mb(self) -> float:
+        """Resident memory of the largest worker."""
+        return max(resident_mb(pid) for pid in self.worker_pids())
+
+
+def serve(database_url: str | None, *, workers: int = 1, **settings: str | int) -> Service:
+    """`pulsehouse serve` without a rate limit; on the embedded engine where there is no URL."""
+    environment = {"PULSEHOUSE_TRACK_MAX_REQUESTS_PER_MINUTE": "0"}
+    environment |= {f"PULSEHOUSE_{name.upper()}": str(value) for name, value in settings.items()}
+    if database_url:
+        environment["PULSEHOUSE_CLICKHOUSE_URL"] = database_url
+    return Service([PULSEHOUSE, "serve", "--workers", str(workers)], environment)
+
+
+def serve_fixed(*, workers: int = 1, size: int = 2_000) -> Service:
+    """The ceiling: a Litestar handler that returns `size` fixed bytes, on the same server with the same options."""
+    return Service([sys.executable, "-m", "bench.fixed", "--workers", str(workers), "--size", str(size)], ready="/get")
+
+
+def resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _command_line(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+@contextlib.contextmanager
+def steady_writer(service: Service, *, sites: int, rate: int = 1_000) -> Iterator[Process]:
+    """Signals that keep arriving through POST /api/track in batches, in a process of their own."""
+    command = [sys.executable, "-m", "bench.writer", "--url", service.url, "--sites", str(sites), "--rate", str(rate)]
+    writer = Process(command)
+    time.sleep(2)
+    try:
+        yield writer
+        if writer.ended:
+            raise RuntimeError(f"the writer ended:\n{writer.output()}")
+    finally:
+        writer.stop()
+
+
+@dataclass(frozen=True)
+class Load:
+    """What wrk saw."""
+
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    failed: int
+    """Answers that were no 2xx, and requests without an answer."""
+
+
+def wrk(
+    url: str, script: str, *, connections: int, seconds: float, sites: int = 1_000, threads: int = 1, delay_ms: int = 0
+) -> Load:
+    """Load a service from `connections` connections; each waits `delay_ms` on average before a request."""
+    command = ["wrk", "-t", str(min(threads, connections)), "-c", str(connections), "-d", f"{seconds:g}s"]
+    command += ["--timeout", "15s", "-s", str(BENCH / f"{script}.lua"), url, "--", str(sites), str(delay_ms)]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    found = json.loads(output.rpartition("RESULT")[2])
+    return Load(
+        round(found["requests"] / found["seconds"], 1),
+        round(found["p50"] / 1000, 2),
+        round(found["p99"] / 1000, 2),
+        round(found["max"] / 1000, 2),
+        found["failed"],
+    )
