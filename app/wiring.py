@@ -10,7 +10,6 @@ from typing import Any
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -92,11 +91,6 @@ def create_app(settings: Settings, store: Store) -> Any:
     app = Litestar(
         [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers],
         lifespan=[lifespan],
-        dependencies={
-            "store": Provide(lambda: store, sync_to_thread=False),
-            "allowance": Provide(lambda: allowance, sync_to_thread=False),
-            "batch_max_signals": Provide(lambda: settings.batch_max_signals, sync_to_thread=False),
-        },
         state=State({"store": store, "allowance": allowance, "batch_max_signals": settings.batch_max_signals}),
         exception_handlers={**EXCEPTION_HANDLERS},
         request_max_body_size=settings.body_max_bytes,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sys
 import tempfile
 from contextlib import suppress
 
@@ -71,4 +72,4 @@ def _greet(url: str, token: str) -> None:
     console.print("\nAsk for it:")
     click.echo(f'  curl "{url}/api/realtime?siteId={site_id}" -H "Authorization: Bearer {token}"')
     console.print("\nWatch it here:")
-    click.echo(f"  pulsehouse watch {site_id} --url {url} --key {token}\n")
+    click.echo(f"  {sys.argv[0]} watch {site_id} --url {url} --key {token}\n")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from litestar import HttpMethod, Request, Response, get, route
-from litestar.di import NamedDependency
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
@@ -75,12 +74,12 @@ def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -
 )
 async def get_track_pixel(
     request: Request[Any, Any, Any],
-    store: NamedDependency[Store],
-    allowance: NamedDependency[Allowance],
     site_id: Annotated[str | None, QueryParameter(name="siteId", description="Your Site ID")] = None,
     path: Annotated[str | None, QueryParameter(description="The page; the Referer's path if not given")] = None,
 ) -> Response[bytes]:
     """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
+    store: Store = request.app.state.store
+    allowance: Allowance = request.app.state.allowance
     allowance.spend(address_of(request))
     if not site_id or not site_id.strip() or len(request.query_params.getall("siteId")) > 1:
         raise SiteIdRequired

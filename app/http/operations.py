@@ -4,7 +4,6 @@ import os
 from typing import Any
 
 from litestar import Request, Response, get
-from litestar.di import NamedDependency
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -20,15 +19,17 @@ async def get_health() -> Response[bytes]:
 
 
 @get("/ready", include_in_schema=False)
-async def get_ready(store: NamedDependency[Store]) -> Response[bytes]:
+async def get_ready(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Answer 200 while polls can be answered, else 503."""
+    store: Store = request.app.state.store
     store.directory.require_fresh()
     return Response(b'{"status":"ready"}', media_type="application/json", headers=EVERY_ANSWER)
 
 
 @get("/metrics", include_in_schema=False)
-async def get_metrics(request: Request[Any, Any, Any], store: NamedDependency[Store]) -> Response[bytes]:
+async def get_metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Counters in the text format of Prometheus, over all workers."""
+    store: Store = request.app.state.store
     metrics.signals_queued.set(store.signals.queued)
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # prometheus_client's own variable; set by `pulsehouse serve`

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, route
-from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from app.http.caller import require_key
@@ -33,8 +32,9 @@ class SiteList(msgspec.Struct, frozen=True):
     security=[{"token": []}],
     responses=document(ResponseSpec(SiteList, description="The sites, by name"), 401, 403, 503),
 )
-async def get_sites(request: Request[Any, Any, Any], store: NamedDependency[Store]) -> Response[bytes]:
+async def get_sites(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the sites that the token may read, by name."""
+    store: Store = request.app.state.store
     key = require_key(request, store.directory, store.clock)
     key.require_scope("read")
     sites = [ListedSite(site.id, site.domains[0], site.domains, site.name) for site in store.directory.sites_of(key)]
