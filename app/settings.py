@@ -30,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     query_max_sites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     insert_timeout_ms: Milliseconds = 5_000
     commit_timeout_ms: Milliseconds = 10_000
+    commit_interval_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
     commit_max_signals: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
     queue_max_signals: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 50_000
     shutdown_timeout_ms: Milliseconds = 10_000

@@ -53,6 +53,7 @@ def create_store(settings: Settings, engine: ServerEngine | EmbeddedEngine, cloc
         engine,
         statements,
         timeout_s=settings.commit_timeout_ms / 1000,
+        interval_s=settings.commit_interval_ms / 1000,
         max_group_signals=settings.commit_max_signals,
         max_queue_signals=settings.queue_max_signals,
     )

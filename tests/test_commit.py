@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.settings import Settings
+from app.store.commit import ENOUGH_SIGNALS
 from app.store.engine import EngineError
 from app.store.statements import Statement
 from tests.conftest import Api, MakeApi
@@ -14,7 +16,8 @@ from tests.conftest import Api, MakeApi
 Execute = Callable[[Statement, Any, bytes | None], Any]
 REFUSED = {"error": "Temporarily unavailable, try again"}
 UNCLEAR = {"error": "Not confirmed in time; the signals may still be stored"}
-QUICK = Settings(track_max_requests_per_minute=0, commit_timeout_ms=600, queue_max_signals=10)
+AT_ONCE = Settings(track_max_requests_per_minute=0, commit_interval_ms=0)
+QUICK = msgspec.structs.replace(AT_ONCE, commit_timeout_ms=600, queue_max_signals=10)
 
 
 class Line:
@@ -71,6 +74,55 @@ async def test_signals_that_arrive_during_an_insert_travel_together_in_the_next(
     assert await count(api) == ("6", "6")
 
 
+async def test_signals_that_keep_coming_share_an_insert_though_none_runs(make_api: MakeApi) -> None:
+    api, line = await start(make_api, msgspec.structs.replace(AT_ONCE, commit_interval_ms=1000))
+    assert (await api.track({"siteId": "site_a"})).status_code == 200
+    others = []
+    for _ in range(3):
+        others.append(asyncio.create_task(api.track({"siteId": "site_a"})))
+        await asyncio.sleep(0.05)
+    assert {response.status_code for response in await asyncio.gather(*others)} == {200}
+    assert line.sizes == [1, 3]
+
+
+@pytest.mark.parametrize("of_one_request", [True, False])
+async def test_enough_signals_do_not_wait_for_the_interval(make_api: MakeApi, of_one_request: bool) -> None:
+    api, line = await start(make_api, AT_ONCE)
+    api.store.signals._interval_s = 3600
+    assert (await api.track({"siteId": "site_a"})).status_code == 200
+    requests = [1, ENOUGH_SIGNALS] if of_one_request else [ENOUGH_SIGNALS // 2] * 2
+    answers = await asyncio.gather(
+        *(api.track({"siteId": "site_a", "batch": True, "events": [{"path": "/"}] * size}) for size in requests)
+    )
+    assert {response.status_code for response in answers} == {200}
+    assert line.sizes == [1, sum(requests)]
+
+
+async def test_enough_signals_that_came_during_an_insert_do_not_wait_for_the_interval(make_api: MakeApi) -> None:
+    api, line = await start(make_api, AT_ONCE)
+    api.store.signals._interval_s = 3600
+    line.hold.clear()
+    first = asyncio.create_task(api.track({"siteId": "site_a"}))
+    await asyncio.sleep(0.05)
+    batch = {"siteId": "site_a", "batch": True, "events": [{"path": "/"}] * ENOUGH_SIGNALS}
+    second = asyncio.create_task(api.track(batch))
+    await asyncio.sleep(0.05)
+    line.hold.set()
+    assert {response.status_code for response in await asyncio.gather(first, second)} == {200}
+    assert line.sizes == [1, ENOUGH_SIGNALS]
+
+
+async def test_closing_does_not_wait_for_the_interval(make_api: MakeApi) -> None:
+    api, line = await start(make_api, AT_ONCE)
+    api.store.signals._interval_s = 3600
+    assert (await api.track({"siteId": "site_a"})).status_code == 200
+    waiting = asyncio.create_task(api.track({"siteId": "site_a"}))
+    await asyncio.sleep(0.05)
+    await api.store.signals.close(5)
+    assert (await waiting).status_code == 200
+    assert line.sizes == [1, 1]
+
+
 async def test_a_full_queue_is_503_at_once_and_stores_nothing_of_the_refused(make_api: MakeApi) -> None:
     api, line = await start(make_api)
     line.hold.clear()
@@ -85,7 +137,7 @@ async def test_a_full_queue_is_503_at_once_and_stores_nothing_of_the_refused(mak
 
 
 async def test_an_insert_whose_answer_is_lost_is_repeated_and_stored_once(make_api: MakeApi) -> None:
-    api, line = await start(make_api, Settings(track_max_requests_per_minute=0))
+    api, line = await start(make_api, AT_ONCE)
     line.after = [EngineError(None), EngineError(None)]
     response = await api.track({"siteId": "site_a", "batch": True, "events": [{"path": "/a"}, {"path": "/b"}]})
     assert response.status_code == 200
@@ -158,7 +210,8 @@ async def test_what_clickhouse_refuses_is_503_without_its_words(make_api: MakeAp
 
 
 async def test_closing_commits_what_is_queued_and_refuses_more(make_api: MakeApi) -> None:
-    api, line = await start(make_api, Settings(track_max_requests_per_minute=0))
+    api, line = await start(make_api, AT_ONCE)
+    api.store.signals._interval_s = 3600
     line.hold.clear()
     queued = [asyncio.create_task(api.track({"siteId": "site_a"})) for _ in range(3)]
     await asyncio.sleep(0.05)

@@ -1,6 +1,7 @@
 """Group commit: signals that arrive while an INSERT runs travel together in the next one."""
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 1.0
 
+ENOUGH_SIGNALS = 500
+"""So many are worth an INSERT of their own, whenever the last one was."""
+
 
 class _Waiting:
     """The rows of one request, and the future that its caller awaits."""
@@ -34,6 +38,9 @@ class _Waiting:
 class GroupCommit:
     """Inserts the signals of many requests with one INSERT at a time, and answers each when its INSERT has committed.
 
+    While signals keep coming, INSERTs begin `interval_s` apart: each makes ClickHouse write and merge parts, which
+    costs it more than the rows. A signal after a pause, and ENOUGH_SIGNALS at any time, do not wait for that.
+
     A request is never split over two INSERTs. An INSERT whose outcome is unclear is repeated with the same token until
     it is known (docs/decisions/0003), even when its callers have been told 503 by then.
     """
@@ -44,6 +51,7 @@ class GroupCommit:
         statements: Mapping[str, Statement],
         *,
         timeout_s: float,
+        interval_s: float,
         max_group_signals: int,
         max_queue_signals: int,
     ) -> None:
@@ -54,6 +62,9 @@ class GroupCommit:
         self._max_queue = max_queue_signals
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
+        self._enough = asyncio.Event()
+        self._interval_s = interval_s
+        self._inserted_s = -interval_s  # when the last INSERT began
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.queued = 0
@@ -74,6 +85,8 @@ class GroupCommit:
         self._waiting.append(waiting)
         self.queued += count
         self._arrived.set()
+        if self.queued >= ENOUGH_SIGNALS:
+            self._enough.set()
         try:
             await waiting.done
         except TimeoutError:
@@ -83,6 +96,7 @@ class GroupCommit:
         """Accept nothing more, commit what is queued, and stop; give up after `timeout_s`."""
         self._closing = True
         self._arrived.set()
+        self._enough.set()
         if self._task:
             await asyncio.wait([self._task], timeout=timeout_s)
             self._task.cancel()
@@ -91,6 +105,7 @@ class GroupCommit:
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
+            await self._gather()
             group = self._take()
             if group:
                 await self._commit(group)
@@ -99,6 +114,15 @@ class GroupCommit:
                 return
             else:
                 self._arrived.clear()
+
+    async def _gather(self) -> None:
+        """Let signals come together until the next INSERT may begin. No INSERT runs meanwhile."""
+        wait_s = self._inserted_s + self._interval_s - time.monotonic()
+        if wait_s > 0 and self.queued < ENOUGH_SIGNALS and not self._closing:
+            self._enough.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), wait_s)
+        self._inserted_s = time.monotonic()
 
     def _take(self) -> list[_Waiting]:
         group: list[_Waiting] = []
