@@ -50,6 +50,7 @@ def draw(results: Path, folder: Path) -> list[Path]:
         drawn.append(connections(rows, folder / "connections.svg"))
     if rows := curves.get("statement"):
         drawn.append(statement(rows, folder / "statement.svg"))
+        drawn.append(history(rows, folder / "history.svg"))
         drawn.append(independence(rows, folder / "independence.svg"))
     return drawn
 
@@ -81,6 +82,24 @@ def statement(rows: list[dict[str, Any]], path: Path) -> Path:
     return save(figure, path)
 
 
+def history(rows: list[dict[str, Any]], path: Path) -> Path:
+    figure, axes = plt.subplots(figsize=(10, 3.6), layout="constrained")
+    hours = {"hour": 1, "day": 24, "days": 24}
+    for asked, colour, name in ((1, OURS, "1 site asked for"), (100, PEERS, "100 sites asked for at once")):
+        mine = [row for row in rows if row["experiment"] == f"history, {asked} sites asked"]
+        sizes = [row["case"].split() for row in mine]
+        x = [int(number) * hours[unit] for number, unit in sizes]
+        axes.plot(x, [row["median_ms"] for row in mine], "o-", color=colour, label=name, linewidth=2, markersize=4)
+    axes.set_xscale("log")
+    axes.set_xticks(x, [row["case"] for row in mine])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("history in the tables, 4 signals/s over 100 sites")
+    axes.set_title("Time by history, ms")
+    axes.legend(frameon=False, loc="lower right")
+    return save(figure, path)
+
+
 def independence(rows: list[dict[str, Any]], path: Path) -> Path:
     """What must not matter: pairs of bars that should be equally long."""
     pairs: dict[str, list[dict[str, Any]]] = {}
@@ -89,7 +108,7 @@ def independence(rows: list[dict[str, Any]], path: Path) -> Path:
             pairs.setdefault(row["experiment"], []).append(row)
     figure, axes = plt.subplots(figsize=(10, 0.62 * len(pairs) + 1.1), layout="constrained")
     labels = []
-    for index, (experiment, (base, case)) in enumerate(pairs.items()):
+    for index, (experiment, (base, *_, case)) in enumerate(pairs.items()):
         for offset, row, colour in ((-0.2, base, "#93c5fd"), (0.2, case, OURS)):
             axes.barh(index + offset, row["median_ms"], 0.36, color=colour)
             axes.text(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
 PEERS = [text for name, text in SQL.items() if name.startswith("peer_")]
+HISTORY_DAYS = {"1 hour": 1 / 24, "1 day": 1, "7 days": 7, "30 days": 30}
 RATIO_LIMIT = 1.3  # how much slower history, pageviews or other sites may make the statement
 
 
@@ -182,9 +183,10 @@ class Bench:
         self._show(experiment, found)
         return times
 
-    def compare(self, experiment: str, baseline: Probe, case: Probe) -> None:
-        """Time two probes in turns and record the ratio of the second to the first."""
-        slow, fast = reversed(self.measure(experiment, [baseline, case]))
+    def compare(self, experiment: str, *probes: Probe) -> None:
+        """Time probes in turns and record the ratio of the last to the first."""
+        fast, *_, slow = self.measure(experiment, list(probes))
+        baseline, *_, case = probes
         quarter, ratio, three = (
             round(q, 3) for q in statistics.quantiles(b / a for a, b in zip(fast, slow, strict=True))
         )
@@ -229,16 +231,15 @@ class Bench:
                 self.measure("active visitors of one site", [data.realtime(case, 1), data.peers(case, 1)])
 
     def history(self) -> None:
-        """100 sites with 4 signals/s in all: one hour of it in the table, and 30 days."""
-        with self.data(2) as [hour, month]:
-            for data, seconds in ((hour, 3600), (month, (2 if self.quick else 30) * 86_400)):
-                data.load(rate=4, seconds=seconds, sites=100, visitors=50, block=100_000, until=WINDOW_S)
+        """100 sites with 4 signals/s in all: one hour of it in the table, up to 30 days."""
+        days = {"1 hour": 1 / 24, "1 day": 1, "2 days": 2} if self.quick else HISTORY_DAYS
+        with self.data(len(days)) as sets:
+            for data, length in zip(sets, days.values(), strict=True):
+                data.load(rate=4, seconds=length * 86_400, sites=100, visitors=50, block=100_000, until=WINDOW_S)
                 data.load(rate=4, seconds=WINDOW_S, sites=100, visitors=50, block=100)
-            days = "2 days" if self.quick else "30 days"
             for asked in (1, 100):
-                self.compare(
-                    f"history, {asked} sites asked", hour.realtime("1 hour", asked), month.realtime(days, asked)
-                )
+                probes = [data.realtime(case, asked) for data, case in zip(sets, days, strict=True)]
+                self.compare(f"history, {asked} sites asked", *probes)
 
     def pageviews_per_visitor(self) -> None:
         """100 sites, 50 visitors each: 1 and 100 signals of a visitor and minute."""
