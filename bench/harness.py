@@ -74,6 +74,12 @@ class Database:
             settings={**ONE_PART_PER_BLOCK, "max_block_size": block, "min_insert_block_size_rows": block},
         )
 
+    def merged_rows(self) -> int:
+        """Rows that background merges of the whole server have written since it started."""
+        return int(
+            self.client.query("SELECT sum(value) FROM system.events WHERE event = 'MergedRows'").result_rows[0][0]
+        )
+
     def count(self, table: str) -> int:
         return int(self.client.query(f"SELECT count() FROM {table}").result_rows[0][0])
 

@@ -61,6 +61,32 @@ def measure(database: Database, report: "Report", *, quick: bool) -> None:
         rate = (database.count("signals") - before) / (time.monotonic() - started_s)
         report.at_least("P1", "signals/s committed by the writer meanwhile", [round(rate, 1)], 950)
         _complain(writer, ours)
+    if not quick:
+        _interval(database, report, rounds, seconds)
+
+
+def _interval(database: Database, report: "Report", rounds: int, seconds: float) -> None:
+    """What the pause between two INSERTs is worth: the same polls and signals with it and without it."""
+    found: dict[str, list[float]] = {"apart": [], "at once": []}
+    merged: dict[str, list[float]] = {"apart": [], "at once": []}
+    with serve(database.url) as apart, serve(database.url, commit_interval_ms=0) as at_once:
+        for service in (apart, at_once):
+            service.pause()
+        for _ in range(rounds):
+            for name, service in (("apart", apart), ("at once", at_once)):
+                service.resume()
+                with steady_writer(service, sites=SITES):
+                    before, stored = database.merged_rows(), database.count("signals")
+                    found[name].append(
+                        wrk(service.url, "poll", connections=CONNECTIONS, seconds=seconds).requests_per_s
+                    )
+                    merged[name].append(
+                        round((database.merged_rows() - before) / (database.count("signals") - stored), 1)
+                    )
+                service.pause()
+    report.tell("P1", "rows merged by ClickHouse per signal, INSERTs as they come", merged["at once"])
+    report.tell("P1", "rows merged by ClickHouse per signal, INSERTs 200 ms apart", merged["apart"])
+    report.tell("P1", "polls/s, INSERTs 200 ms apart / as they come", ratios(found["apart"], found["at once"]))
 
 
 def alone(service: Service, script: str, connections: int, seconds: float) -> Load:
