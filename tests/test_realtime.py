@@ -116,6 +116,15 @@ async def test_a_signal_stamped_up_to_5_s_ahead_counts_in_the_minute_in_progress
     assert answer["visitorsPerMinute"] == minutes(api, 0, 0, 0, 0, 1)
 
 
+async def test_a_visitor_whose_clock_is_past_midnight_already_counts_once(api: Api, signals: Signals) -> None:
+    api.clock.set("23:59:57", days=-1)
+    await signals((0, "ann", "/now"), (-4 / 60, "ann", "/tomorrow"))
+    answer = await api.realtime()
+    assert answer["activeVisitors"] == 1
+    assert answer["pageBreakdown"] == {"/tomorrow": 1}
+    assert answer["visitorsPerMinute"] == minutes(api, 0, 0, 0, 0, 1)
+
+
 async def test_an_answer_does_not_depend_on_merges(api: Api, signals: Signals) -> None:
     await signals((3, "ann", "/"), (3, "ann", "/pricing"), (3, "bob", "/"), (0, "ann", "/docs", "heartbeat"))
     before = await api.realtime()
