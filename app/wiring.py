@@ -10,15 +10,13 @@ from typing import Any
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 
 from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
 from app.http import live, operations, realtime, sites, track
 from app.http.allowance import Allowance
 from app.http.errors import EXCEPTION_HANDLERS
+from app.http.openapi import serve_document
 from app.settings import Settings, read_settings
 from app.store.answers import RealtimeAnswers
 from app.store.commit import GroupCommit
@@ -88,22 +86,22 @@ def create_app(settings: Settings, store: Store) -> Any:
         finally:
             await store.close(settings.shutdown_timeout_ms / 1000)
 
+    handlers = [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers]
     allowance = Allowance(settings.track_max_requests_per_minute)
     app = Litestar(
-        [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers],
+        [*handlers, serve_document(handlers)],
         lifespan=[lifespan],
-        state=State({"store": store, "allowance": allowance, "batch_max_signals": settings.batch_max_signals}),
+        state=State(
+            {
+                "store": store,
+                "allowance": allowance,
+                "body_max_bytes": settings.body_max_bytes,
+                "batch_max_signals": settings.batch_max_signals,
+            }
+        ),
         exception_handlers={**EXCEPTION_HANDLERS},
         request_max_body_size=settings.body_max_bytes,
-        openapi_config=OpenAPIConfig(
-            "Pulsehouse",
-            "1",
-            description="Who is on my site right now?",
-            components=Components(security_schemes={"token": SecurityScheme("http", scheme="bearer")}),
-            path="/openapi",
-            # The pages of the other renderers load scripts and fonts from elsewhere.
-            render_plugins=[JsonRenderPlugin()],
-        ),
+        openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
     trusted = trusted_proxies(settings)

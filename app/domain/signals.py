@@ -20,6 +20,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX_CHARACTERS)]
 
 
+Address = Annotated[str, msgspec.Meta(max_length=45)]
+
+
 class Utm(msgspec.Struct, frozen=True):
     """Campaign parameters, as the tracker found them in the page's address."""
 
@@ -33,8 +36,14 @@ class Signal(msgspec.Struct, frozen=True, rename="camel"):
 
     type: Literal["pageview", "event", "engagement", "heartbeat"] = "pageview"
     site_id: str | None = None
-    path: str | None = None
-    referrer: str | None = None
+    path: Annotated[
+        str | None,
+        msgspec.Meta(
+            description="The page, `/` if not given. Query and fragment are cut off, a full URL is reduced to "
+            f"its path; then at most {PAGE_MAX_CHARACTERS} characters, without control characters."
+        ),
+    ] = None
+    referrer: Annotated[str | None, msgspec.Meta(description="Only the host name is stored.")] = None
     utm: Utm | None = None
     ip: msgspec.Raw = msgspec.Raw()
     user_agent: msgspec.Raw = msgspec.Raw()
@@ -47,6 +56,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     """Several signals in one request; a signal without `siteId` takes the batch's."""
 
     events: list[Signal]
+    batch: bool = True
     site_id: str | None = None
 
 
@@ -60,11 +70,23 @@ class _Form(msgspec.Struct, frozen=True):
 class ServerSide(msgspec.Struct, frozen=True, rename="camel"):
     """What a caller with a `write` key may say of the visitor, because its own address is not the visitor's."""
 
-    ip: Annotated[str, msgspec.Meta(max_length=45)] | None = None
-    user_agent: Text | None = None
-    visitor_id: Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None = None
-    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
-    timestamp: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    ip: Annotated[Address | None, msgspec.Meta(description="The visitor's address.")] = None
+    user_agent: Annotated[Text | None, msgspec.Meta(description="The visitor's User-Agent.")] = None
+    visitor_id: Annotated[
+        Annotated[str, msgspec.Meta(min_length=1, max_length=256)] | None,
+        msgspec.Meta(description="The visitor, in place of address and User-Agent."),
+    ] = None
+    country: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None,
+        msgspec.Meta(description="ISO 3166-1 alpha-2; the country of `ip` if not given."),
+    ] = None
+    timestamp: Annotated[
+        Annotated[datetime, msgspec.Meta(tz=True)] | None,
+        msgspec.Meta(
+            description=f"When it happened; at most {AGE_MAX.seconds // 60} minutes old, "
+            f"at most {CLOCK_SKEW_MAX.seconds} seconds in the future."
+        ),
+    ] = None
 
     @property
     def names_visitor(self) -> bool:

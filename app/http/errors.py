@@ -3,12 +3,11 @@
 import logging
 import math
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.openapi.datastructures import ResponseSpec
 
 from app.domain import errors
 
@@ -31,10 +30,13 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
 }
 
 
+DEFECT = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 class Error(msgspec.Struct, frozen=True):
     """The body of every error."""
 
-    error: str
+    error: Annotated[str, msgspec.Meta(min_length=1, description="What was wrong, for people; branch on the status.")]
 
 
 def answer_refusal(_request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[bytes]:
@@ -58,7 +60,7 @@ def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException
     try:
         status = HTTPStatus(error.status_code)
     except ValueError:
-        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        status = DEFECT
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     return answer_error(status, status.phrase.capitalize(), headers)
 
@@ -66,7 +68,7 @@ def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException
 def answer_defect(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Answer a defect of ours: logged whole, shown as nothing."""
     log.error("unexpected error", exc_info=error)
-    return answer_error(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error", {})
+    return answer_error(DEFECT, "Internal server error", {})
 
 
 def answer_error(status: HTTPStatus, message: str, headers: dict[str, str]) -> Response[bytes]:
@@ -83,9 +85,3 @@ EXCEPTION_HANDLERS: dict[int | type[Exception], Any] = {
     HTTPException: answer_http_exception,
     Exception: answer_defect,
 }
-
-
-def document(success: ResponseSpec, *statuses: int) -> dict[int, ResponseSpec]:
-    """The responses of an endpoint for its OpenAPI description: 200, and the statuses that carry an error."""
-    described = {status: ResponseSpec(Error, description=HTTPStatus(status).phrase) for status in statuses}
-    return {200: success, **described}

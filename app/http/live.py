@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from litestar import HttpMethod, Request, Response, get, route
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
 from app.domain.errors import SiteIdRequired
 from app.domain.signals import Signal
 from app.http.allowance import Allowance
 from app.http.caller import address_of
-from app.http.errors import CORS, document
-from app.http.track import accept
+from app.http.errors import CORS
+from app.http.openapi import SITE_ID, answer, described, header, parameter, refusals
+from app.http.track import ORIGIN, USER_AGENT, accept
 from app.store.store import Store
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -41,6 +41,7 @@ PAGE_HEADERS = {
 }
 REVALIDATE = {"Cache-Control": "no-cache"}
 FROM_ANY_SITE = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin"}
+PIXEL_HEADERS = {**FROM_ANY_SITE, "Cache-Control": "no-store"}
 ONE_HOUR = {"Cache-Control": "public, max-age=3600"}
 
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
@@ -53,8 +54,20 @@ def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -
     etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     every_answer = {**headers, "ETag": etag, "X-Content-Type-Options": "nosniff"}
 
-    @route(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], include_in_schema=False, name=name)
+    told = {"ETag": header("Names the content"), "Cache-Control": header("How long a copy may be kept")}
+    operation = described(
+        f"The file {name}",
+        {
+            200: {"description": "The file", "headers": told, "content": {f"{media_type}; charset=utf-8": {}}},
+            304: {"description": "The copy that `If-None-Match` names is current", "headers": told},
+            **refusals(),
+        },
+        parameters=[parameter("If-None-Match", "The ETag of the copy that the caller has", place="header")],
+    )
+
+    @route(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], opt=operation, name=name)
     async def get_file(request: Request[Any, Any, Any]) -> Response[bytes]:
+        """Serve a file of the live page or the tracker."""
         known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
         if etag in known or known == ["*"]:
             return Response(b"", status_code=304, headers=every_answer)
@@ -67,15 +80,22 @@ def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -
 
 @get(
     "/api/track.gif",
-    summary="Count a pageview of a browser without scripts",
-    responses=document(
-        ResponseSpec(bytes, description="A transparent pixel", media_type="image/gif"), 400, 404, 429, 503
+    opt=described(
+        "Count a pageview of a browser without scripts",
+        {200: answer("A transparent pixel", {}, PIXEL_HEADERS, "image/gif"), **refusals(400, 403, 404, 429, 503)},
+        parameters=[
+            SITE_ID,
+            parameter("path", "The page; the Referer's path if not given"),
+            parameter("Referer", "The page, where no path is given", place="header"),
+            USER_AGENT,
+            ORIGIN,
+        ],
     ),
 )
 async def get_track_pixel(
     request: Request[Any, Any, Any],
-    site_id: Annotated[str | None, QueryParameter(name="siteId", description="Your Site ID")] = None,
-    path: Annotated[str | None, QueryParameter(description="The page; the Referer's path if not given")] = None,
+    site_id: Annotated[str | None, QueryParameter(name="siteId")] = None,
+    path: Annotated[str | None, QueryParameter()] = None,
 ) -> Response[bytes]:
     """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
     store: Store = request.app.state.store
@@ -84,7 +104,7 @@ async def get_track_pixel(
     if not site_id or not site_id.strip() or len(request.query_params.getall("siteId")) > 1:
         raise SiteIdRequired
     await accept(request, store, [Signal(site_id=site_id, path=path or request.headers.get("referer"))], None)
-    return Response(PIXEL, media_type="image/gif", headers={**FROM_ANY_SITE, "Cache-Control": "no-store"})
+    return Response(PIXEL, media_type="image/gif", headers=PIXEL_HEADERS)
 
 
 handlers: list[HTTPRouteHandler] = [

@@ -4,59 +4,71 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, route
-from litestar.openapi.datastructures import ResponseSpec
+from litestar import Request, Response, get
 from litestar.params import QueryParameter
 
 from app.domain.errors import AccessDenied, SiteIdRequired
 from app.http.caller import require_key
-from app.http.errors import CORS, EVERY_ANSWER, document
+from app.http.errors import EVERY_ANSWER
+from app.http.openapi import SITE_ID, TOKEN, answer, described, refusals
+from app.http.preflight import allow_preflight
 from app.store.store import Store
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class RecentPageview(msgspec.Struct, frozen=True):
     """One pageview of the feed."""
 
     page: str
-    timestamp: datetime
-    country: str | None
-    """ISO 3166-1 alpha-2; null where unknown."""
+    timestamp: Instant
+    country: Annotated[
+        Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None,
+        msgspec.Meta(description="ISO 3166-1 alpha-2; null where unknown."),
+    ]
 
 
 class MinuteVisitors(msgspec.Struct, frozen=True):
     """Distinct visitors of one minute."""
 
-    minute: Annotated[str, msgspec.Meta(pattern=r"^\d\d:\d\d$")]
-    """Start of the minute, HH:MM in UTC."""
-    visitors: int
+    minute: Annotated[str, msgspec.Meta(pattern=r"^\d\d:\d\d$", description="Start of the minute, HH:MM in UTC.")]
+    visitors: Count
 
 
+# sql/realtime.sql makes the answer; this describes it.
 class RealtimeAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """The answer; sql/realtime.sql makes it, this describes it."""
+    """Who is on a site right now; every field speaks of the same five minutes."""
 
-    active_visitors: int
-    """Visitors active in the last 5 minutes."""
-    pageviews_last5_min: int = msgspec.field(name="pageviewsLast5Min")
-    """Total pageviews in the last 5 minutes."""
-    page_breakdown: dict[str, int]
-    """Active visitors by page, most first; at most 100 pages."""
-    recent_pageviews: Annotated[list[RecentPageview], msgspec.Meta(max_length=10)]
-    """Most recent pageviews, newest first."""
-    visitors_per_minute: Annotated[list[MinuteVisitors], msgspec.Meta(min_length=5, max_length=5)]
-    """Visitor count for the last 5 minutes, oldest first."""
-    timestamp: datetime
-    """Server timestamp of this response."""
+    active_visitors: Annotated[Count, msgspec.Meta(description="Visitors active in the last 5 minutes.")]
+    pageviews_last5_min: Annotated[Count, msgspec.Meta(description="Total pageviews in the last 5 minutes.")] = (
+        msgspec.field(name="pageviewsLast5Min")
+    )
+    page_breakdown: Annotated[
+        dict[str, Count], msgspec.Meta(max_length=100, description="Active visitors by page, most first.")
+    ]
+    recent_pageviews: Annotated[
+        list[RecentPageview], msgspec.Meta(max_length=10, description="Most recent pageviews, newest first.")
+    ]
+    visitors_per_minute: Annotated[
+        list[MinuteVisitors],
+        msgspec.Meta(min_length=5, max_length=5, description="Visitor count for the last 5 minutes, oldest first."),
+    ]
+    timestamp: Annotated[Instant, msgspec.Meta(description="Server timestamp of this response, whole seconds, UTC.")]
 
 
 @get(
     "/api/realtime",
-    summary="Live visitor data of a site",
-    security=[{"token": []}],
-    responses=document(ResponseSpec(RealtimeAnswer, description="The answer"), 400, 401, 403, 503),
+    opt=described(
+        "Live visitor data of a site",
+        {200: answer("The answer", RealtimeAnswer), **refusals(400, 401, 403, 503)},
+        security=TOKEN,
+        parameters=[SITE_ID],
+    ),
 )
 async def get_realtime(
     request: Request[Any, Any, Any],
-    site_id: Annotated[str | None, QueryParameter(name="siteId", description="Your Site ID")] = None,
+    site_id: Annotated[str | None, QueryParameter(name="siteId")] = None,
 ) -> Response[bytes]:
     """Return live data about visitors currently on your site."""
     store: Store = request.app.state.store
@@ -70,20 +82,4 @@ async def get_realtime(
     return Response(answer, media_type="application/json", headers=EVERY_ANSWER)
 
 
-@route("/api/realtime", http_method=["OPTIONS"], include_in_schema=False)
-async def preflight_realtime() -> Response[None]:
-    return preflight("GET, OPTIONS", "Authorization")
-
-
-def preflight(methods: str, headers: str) -> Response[None]:
-    """Answer a browser's question before a request to another origin, for two hours."""
-    allow = {
-        "Access-Control-Allow-Methods": methods,
-        "Access-Control-Allow-Headers": headers,
-        "Access-Control-Max-Age": "7200",
-    }
-    return Response(None, status_code=204, headers={**CORS, **allow})
-
-
-# The preflight comes first: Litestar adds its own OPTIONS handler to a path that has none yet.
-handlers = [preflight_realtime, get_realtime]
+handlers = [allow_preflight("/api/realtime", "GET, OPTIONS", "Authorization"), get_realtime]

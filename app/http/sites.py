@@ -1,14 +1,14 @@
 """GET /api/sites: the sites that a token may read."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response, get, route
-from litestar.openapi.datastructures import ResponseSpec
+from litestar import Request, Response, get
 
 from app.http.caller import require_key
-from app.http.errors import EVERY_ANSWER, document
-from app.http.realtime import preflight
+from app.http.errors import EVERY_ANSWER
+from app.http.openapi import TOKEN, answer, described, refusals
+from app.http.preflight import allow_preflight
 from app.store.store import Store
 
 
@@ -16,21 +16,24 @@ class ListedSite(msgspec.Struct, frozen=True):
     """A site as its readers see it."""
 
     id: str
-    domain: str
-    """The site's first domain."""
+    domain: Annotated[str, msgspec.Meta(description="The site's first domain.")]
     domains: tuple[str, ...]
     name: str
 
 
 class SiteList(msgspec.Struct, frozen=True):
+    """The sites that a token may read."""
+
     sites: list[ListedSite]
 
 
 @get(
     "/api/sites",
-    summary="Sites that the token may read",
-    security=[{"token": []}],
-    responses=document(ResponseSpec(SiteList, description="The sites, by name"), 401, 403, 503),
+    opt=described(
+        "Sites that the token may read",
+        {200: answer("The sites, by name", SiteList), **refusals(401, 403, 503)},
+        security=TOKEN,
+    ),
 )
 async def get_sites(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Return the sites that the token may read, by name."""
@@ -41,9 +44,4 @@ async def get_sites(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(msgspec.json.encode(SiteList(sites)), media_type="application/json", headers=EVERY_ANSWER)
 
 
-@route("/api/sites", http_method=["OPTIONS"], include_in_schema=False)
-async def preflight_sites() -> Response[None]:
-    return preflight("GET, OPTIONS", "Authorization")
-
-
-handlers = [preflight_sites, get_sites]
+handlers = [allow_preflight("/api/sites", "GET, OPTIONS", "Authorization"), get_sites]

@@ -1,38 +1,71 @@
 """POST /api/track: signals in. 200 means committed to ClickHouse."""
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import Request, Response, post, route
-from litestar.openapi.datastructures import ResponseSpec
+from litestar import Request, Response, post
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from app.domain.access import ApiKey
-from app.domain.errors import OriginNotAllowed, UnknownSite
-from app.domain.signals import Signal, read_body
+from app.domain.errors import OriginNotAllowed, TooLarge, UnknownSite
+from app.domain.signals import Batch, ServerSide, Signal, read_body
 from app.http.allowance import Allowance
 from app.http.caller import address_of, header_of, optional_key
-from app.http.errors import EVERY_ANSWER, document
-from app.http.realtime import preflight
+from app.http.errors import EVERY_ANSWER
+from app.http.openapi import TOKEN_OR_NONE, answer, described, parameter, refusals
+from app.http.preflight import allow_preflight
 from app.store.directory import Directory
 from app.store.intake import Caller
 from app.store.store import Store
 
 
-class Tracked(msgspec.Struct, frozen=True, omit_defaults=True):
+class Tracked(msgspec.Struct, frozen=True):
     """The answer to accepted signals."""
 
-    success: bool
-    count: int | None = None
-    """With a batch: how many signals were stored; those of bots are not."""
+    success: Annotated[bool, msgspec.Meta(description="Always true.")]
+    count: Annotated[
+        Annotated[int, msgspec.Meta(ge=0)] | msgspec.UnsetType,
+        msgspec.Meta(description="With a batch: how many signals were stored; those of bots are not."),
+    ] = msgspec.UNSET
+
+
+def _as_sent() -> tuple[type, type]:
+    """Signal and Batch as a caller sees them: what only counts with a key is shown with the types that count then."""
+    own = [field for field in msgspec.structs.fields(Signal) if field.type is not msgspec.Raw]
+    fields = [(field.name, field.type, field.default) for field in (*own, *msgspec.structs.fields(ServerSide))]
+    signal = msgspec.defstruct("Signal", fields, rename="camel", namespace={"__doc__": Signal.__doc__})
+    events = Annotated[list[signal], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
+    others = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Batch)[1:]]
+    batch = msgspec.defstruct(
+        "Batch", [("events", events), *others], rename="camel", namespace={"__doc__": Batch.__doc__}
+    )
+    return signal, batch
+
+
+SENT_SIGNAL, SENT_BATCH = _as_sent()
+WITH_SITE_ID = {"required": ["siteId"], "properties": {"siteId": {"type": "string", "pattern": r"\S"}}}
+SENT = {"anyOf": [{"allOf": [SENT_SIGNAL, WITH_SITE_ID]}, SENT_BATCH]}
+BODY = {
+    "description": "One signal or a batch, JSON in UTF-8 whatever content type is named. "
+    "`text/plain` is what `navigator.sendBeacon` sends without a preflight.",
+    "required": True,
+    "content": {"application/json": {"schema": SENT}, "text/plain": {"schema": SENT}},
+}
+USER_AGENT = parameter("User-Agent", "Part of who the visitor is; the signals of bots are not stored", place="header")
+ORIGIN = parameter("Origin", "The page's origin; its host must be a domain of the site", place="header")
 
 
 @post(
     "/api/track",
     status_code=200,
-    summary="Send one signal or a batch",
-    security=[{}, {"token": []}],
-    responses=document(ResponseSpec(Tracked, description="Committed"), 400, 401, 403, 404, 413, 429, 503),
+    opt=described(
+        "Send one signal or a batch",
+        {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 413, 429, 503)},
+        security=TOKEN_OR_NONE,
+        parameters=[USER_AGENT, ORIGIN],
+        requestBody=BODY,
+    ),
 )
 async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Store signals: pageviews, events, engagement, heartbeats. 200 means committed; otherwise nothing is stored."""
@@ -43,11 +76,15 @@ async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
         allowance.spend(address_of(request))
     else:
         key.require_scope("write")
-    signals, is_batch = read_body(await request.body(), request.app.state.batch_max_signals)
+    try:
+        sent = await request.body()
+    except RequestEntityTooLarge:
+        raise TooLarge(f"body: at most {request.app.state.body_max_bytes} bytes") from None
+    signals, is_batch = read_body(sent, request.app.state.batch_max_signals)
     count = await accept(request, store, signals, key)
     # A bot is told no more than anybody: its batch is answered without a count.
     counted = is_batch and (count > 0 or key is not None)
-    body = msgspec.json.encode(Tracked(True, count if counted else None))
+    body = msgspec.json.encode(Tracked(True, count if counted else msgspec.UNSET))
     return Response(body, media_type="application/json", headers=EVERY_ANSWER)
 
 
@@ -81,9 +118,4 @@ def _host(origin: str) -> str:
         return ""
 
 
-@route("/api/track", http_method=["OPTIONS"], include_in_schema=False)
-async def preflight_track() -> Response[None]:
-    return preflight("POST, OPTIONS", "Content-Type")
-
-
-handlers = [preflight_track, post_track]
+handlers = [allow_preflight("/api/track", "POST, OPTIONS", "Content-Type"), post_track]

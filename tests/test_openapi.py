@@ -1,0 +1,123 @@
+"""The OpenAPI document says what is so; tests/test_fuzz.py holds the service to it."""
+
+import re
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import msgspec
+import pytest
+
+from app.domain.errors import Refusal
+from app.domain.signals import read_body, read_server_side
+from app.http.errors import STATUS
+from app.settings import Settings
+from app.store.engine import ServerEngine
+from app.wiring import create_app, create_store
+
+
+def app() -> Any:
+    engine = ServerEngine("http://nowhere.invalid", query_timeout_s=1, insert_timeout_s=1)
+    return create_app(Settings(), create_store(Settings(), engine))
+
+
+@pytest.fixture
+async def document() -> dict[str, Any]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app()), base_url="http://pulsehouse.test") as client:
+        response = await client.get("/openapi/openapi.json")
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/vnd.oai.openapi+json")
+    return dict(response.json())
+
+
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+
+
+async def test_every_method_of_every_path_is_described(document: dict[str, Any]) -> None:
+    described = operations(document)
+    served = {f"{method} {route.path}" for route in app().routes for method in route.methods}
+    # Litestar answers OPTIONS where the service has no preflight of its own.
+    assert {name for name in served if not name.startswith("OPTIONS ")} == {
+        name for name in described if not name.startswith("OPTIONS ")
+    }
+    assert described.keys() <= served
+    assert all(operation["summary"] and operation["description"] for operation in described.values())
+    assert len({operation["operationId"] for operation in described.values()}) == len(described)
+
+
+async def test_every_reference_leads_somewhere_and_nothing_is_described_for_nobody(document: dict[str, Any]) -> None:
+    used = set(re.findall(r"'#/components/(\w+/\w+)'", str(document)))
+    parts = {kind: document["components"][kind] for kind in ("schemas", "responses")}
+    assert used == {f"{kind}/{name}" for kind, part in parts.items() for name in part}
+
+
+async def test_every_error_of_the_service_is_described_with_its_body_and_headers(document: dict[str, Any]) -> None:
+    responses = document["components"]["responses"]
+    assert responses.keys() == {f"Error{int(status)}" for status in (*STATUS.values(), 500)}
+    for response in responses.values():
+        assert response["content"] == {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        assert {"Access-Control-Allow-Origin", "Cache-Control"} < response["headers"].keys()
+    assert "WWW-Authenticate" in responses["Error401"]["headers"]
+    assert "Retry-After" in responses["Error503"]["headers"]
+    assert {"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"} < responses["Error429"][
+        "headers"
+    ].keys()
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "statuses"),
+    [
+        ("GET /api/realtime", "200 400 401 403 500 503"),
+        ("GET /api/sites", "200 401 403 500 503"),
+        ("POST /api/track", "200 400 401 403 404 413 429 500 503"),
+        ("GET /api/track.gif", "200 400 403 404 429 500 503"),
+        ("OPTIONS /api/track", "204"),
+        ("GET /ready", "200 500 503"),
+        ("HEAD /", "200 304 500"),
+    ],
+)
+async def test_an_endpoint_is_described_with_its_statuses(
+    document: dict[str, Any], endpoint: str, statuses: str
+) -> None:
+    assert sorted(operations(document)[endpoint]["responses"]) == statuses.split()
+
+
+SIGNAL = {"siteId": "site_a", "path": "/", "utm": {"source": "x"}, "visitorId": "ann", "title": "any other field"}
+
+
+@pytest.mark.parametrize(
+    ("body", "fits"),
+    [
+        (SIGNAL, True),
+        ({"siteId": "site_a", "batch": True, "events": [{"type": "event"}, {}]}, True),
+        ({"batch": True, "events": [SIGNAL]}, True),
+        ({"path": "/"}, False),
+        ({"siteId": " "}, False),
+        ({**SIGNAL, "type": "click"}, False),
+        ({**SIGNAL, "path": 7}, False),
+        ({**SIGNAL, "visitorId": ""}, False),
+        ({**SIGNAL, "country": "Germany"}, False),
+        ({**SIGNAL, "utm": {"source": "x" * 1025}}, False),
+        ({"batch": True, "events": []}, False),
+        ([SIGNAL], False),
+        ("site_a", False),
+    ],
+)
+async def test_the_body_of_track_is_described_as_it_is_read(document: dict[str, Any], body: Any, fits: bool) -> None:
+    content = operations(document)["POST /api/track"]["requestBody"]["content"]
+    assert content.keys() == {"application/json", "text/plain"}
+    for described in content.values():
+        schema = {**described["schema"], "components": document["components"]}
+        assert jsonschema_rs.validator_for(schema).is_valid(body) == fits
+    try:
+        signals, _ = read_body(msgspec.json.encode(body), 1000)
+        for signal in signals:
+            read_server_side(signal)
+    except Refusal:
+        assert not fits
+    else:
+        assert fits
