@@ -2,39 +2,21 @@
 
 import asyncio
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
-import httpx
 import pytest
 from click.testing import CliRunner
 
 from app.cli.main import main
+from tests.service import Result, Service, drop, environment, free_port, run
 
-PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
-BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-Result = subprocess.CompletedProcess[str]
 Run = Callable[..., Result]
-
-
-def environment(**settings: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PULSEHOUSE_")}
-    return inherited | {f"PULSEHOUSE_{name.upper()}": value for name, value in settings.items()}
-
-
-def run(*arguments: str, **settings: str) -> Result:
-    return subprocess.run(
-        [PULSEHOUSE, *arguments], env=environment(**settings), capture_output=True, text=True, timeout=60
-    )
 
 
 def run_here(*arguments: str, **settings: str) -> Result:
@@ -52,13 +34,6 @@ def refused(result: Result, code: int) -> str:
     return result.stderr.removeprefix("Error: ").strip()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def cli(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Run]:
     """Run the command on a throw-away database: of the server where there is one, as that takes seconds less."""
@@ -69,56 +44,6 @@ def cli(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterat
         return
     yield lambda *arguments: run_here(*arguments, clickhouse_url=url)
     drop(url)
-
-
-def drop(url: str) -> None:
-    server, _, name = url.rpartition("/")
-    client = clickhouse_connect.get_client(dsn=f"{server}/default")
-    client.command(f"DROP DATABASE IF EXISTS {name} SYNC")
-    client.close()
-
-
-class Service:
-    """`pulsehouse serve` in a process of its own."""
-
-    def __init__(self, *arguments: str, **settings: str) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        command = [PULSEHOUSE, "serve", "--port", str(self.port), *arguments]
-        self.process = subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True)
-
-    def __enter__(self) -> "Service":
-        give_up_s = time.monotonic() + 30
-        while time.monotonic() < give_up_s and self.process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/ready").status_code == 200:
-                    return self
-            except httpx.TransportError:
-                time.sleep(0.05)
-        self.process.kill()
-        raise AssertionError(self.process.communicate()[1])
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Ask it to end; return its exit code and what it logged."""
-        self.process.send_signal(number)
-        _, log = self.process.communicate(timeout=25)
-        return self.process.returncode, log
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path)
-
-    def poll(self, token: str, site_id: str = "site_a") -> httpx.Response:
-        """One poll on a connection of its own: any of the workers may get it."""
-        return httpx.get(
-            f"{self.url}/api/realtime", params={"siteId": site_id}, headers={"Authorization": f"Bearer {token}"}
-        )
-
-    def track(self, site_id: str = "site_a") -> httpx.Response:
-        return httpx.post(f"{self.url}/api/track", json={"siteId": site_id}, headers={"User-Agent": BROWSER})
 
 
 def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:

@@ -250,6 +250,12 @@ async def test_a_visitor_is_address_and_user_agent_and_neither_is_stored(api: Ap
     assert "Firefox" not in everything
 
 
+async def test_of_a_user_agent_the_first_1024_characters_count(api: Api) -> None:
+    for user_agent in ("x" * 1024, "x" * 1024 + "y" * 5000, "x" * 1023 + "y"):
+        assert (await api.track({"siteId": "site_a"}, User_Agent=user_agent)).status_code == 200
+    assert (await api.realtime())["activeVisitors"] == 2
+
+
 async def test_a_visitor_of_two_sites_has_two_ids(api: Api) -> None:
     await api.track({"siteId": "site_a"})
     await api.track({"siteId": "site_b"})
@@ -340,6 +346,7 @@ async def test_a_timestamp_within_its_bounds_is_taken(api: Api, seconds: int) ->
         ({"timestamp": "2026-11-23T10:00:00"}, "timestamp: expected datetime with a timezone component"),
         ({"country": "Germany"}, "country: expected str matching regex '^[A-Z]{2}$'"),
         ({"ip": 7}, "ip: expected str | null, got int"),
+        ({"ip": 10**400}, "ip: number out of range"),
         ({"visitorId": ""}, "visitorId: expected str of length >= 1"),
     ],
 )

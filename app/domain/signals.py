@@ -96,6 +96,8 @@ class ServerSide(msgspec.Struct, frozen=True, rename="camel"):
 _decode_form = msgspec.json.Decoder(_Form).decode
 _decode_batch = msgspec.json.Decoder(Batch).decode
 _decode_signal = msgspec.json.Decoder(Signal).decode
+_decode_server_side = msgspec.json.Decoder(ServerSide).decode
+_SERVER_SIDE = [(field.encode_name.encode(), field.name) for field in msgspec.structs.fields(ServerSide)]
 
 
 def read_body(body: bytes, max_signals: int) -> tuple[list[Signal], bool]:
@@ -131,24 +133,12 @@ def read_body(body: bytes, max_signals: int) -> tuple[list[Signal], bool]:
 
 def read_server_side(signal: Signal) -> ServerSide:
     """Return what the signal says of its visitor, checked; for callers with a `write` key. Raises InvalidSignal."""
-    given = {
-        name: msgspec.json.decode(raw)
-        for name in ("ip", "userAgent", "visitorId", "country", "timestamp")
-        if (raw := getattr(signal, _FIELD[name]))
-    }
+    given = [b'"%s":%b' % (name, raw) for name, field in _SERVER_SIDE if (raw := getattr(signal, field))]
     try:
-        return msgspec.convert(given, ServerSide)
+        # With their types at once: what is no text is refused unread, be it a number too great or an array too deep.
+        return _decode_server_side(b"{" + b",".join(given) + b"}")
     except msgspec.ValidationError as error:
         raise InvalidSignal(_name_field(error)) from None
-
-
-_FIELD = {
-    "ip": "ip",
-    "userAgent": "user_agent",
-    "visitorId": "visitor_id",
-    "country": "country",
-    "timestamp": "timestamp",
-}
 
 
 def check_timestamp(timestamp: datetime, now: datetime) -> None:

@@ -9,7 +9,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from app.domain.access import ApiKey
 from app.domain.errors import OriginNotAllowed, TooLarge, UnknownSite
-from app.domain.signals import Batch, ServerSide, Signal, read_body
+from app.domain.signals import TEXT_MAX_CHARACTERS, Batch, ServerSide, Signal, read_body
 from app.http.allowance import Allowance
 from app.http.caller import address_of, header_of, optional_key
 from app.http.errors import EVERY_ANSWER
@@ -96,7 +96,9 @@ async def accept(request: Request[Any, Any, Any], store: Store, signals: list[Si
     origin = header_of(request, b"origin")
     for site_id in {signal.site_id or "" for signal in signals}:
         _require_site(store.directory, site_id, origin, key)
-    caller = Caller(address_of(request), header_of(request, b"user-agent") or "", key is not None)
+    # Cut as a server-side `userAgent` is limited: the bot filter reads and remembers the whole of it.
+    user_agent = (header_of(request, b"user-agent") or "")[:TEXT_MAX_CHARACTERS]
+    caller = Caller(address_of(request), user_agent, key is not None)
     return await store.intake.take(signals, caller)
 
 

@@ -1,0 +1,277 @@
+"""Whatever is sent: never 500, every error the same JSON, nothing of a refused request stored, and the service is as
+its OpenAPI document says.
+
+PULSEHOUSE_TEST_FUZZ_EXAMPLES sets how many requests each test sends per engine and endpoint (default 15).
+"""
+
+import contextlib
+import http.client
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import anyio.from_thread
+import pytest
+import schemathesis
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import fields
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from app.domain.signals import Batch, ServerSide, Signal
+from app.settings import Settings
+from app.store.statements import Statement
+from app.wiring import create_app, create_store
+from tests.conftest import BROWSER, make_engine
+from tests.service import free_port
+
+EXAMPLES = int(os.environ.get("PULSEHOUSE_TEST_FUZZ_EXAMPLES", "15"))
+TIMEOUT_S = 20
+PROXIES = "127.0.0.1"
+
+fuzz = settings(
+    max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+class Service:
+    """The service on a port, its loop in a thread of its own, and a look behind it."""
+
+    def __init__(self, port: int, tokens: dict[str, str], count: Callable[[], int]) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.tokens = tokens
+        self.count = count
+        """How many signals are stored."""
+
+    def send(
+        self, method: str, target: str, headers: list[tuple[str, bytes]] | None = None, body: bytes | None = None
+    ) -> tuple[int, bytes]:
+        """Send a request as it is, and check what holds for every answer; return its status and body."""
+        stored = self.count()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        with contextlib.closing(connection):
+            connection.putrequest(method, target, skip_accept_encoding=True)
+            for name, value in headers or []:
+                connection.putheader(name, value)
+            if body is not None:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            response = connection.getresponse()
+            answer = response.read()
+        assert response.status not in (500, 503), (method, target, headers, body)
+        if response.status >= 400 and method != "HEAD":
+            assert response.headers["Content-Type"] == "application/json", (response.status, target)
+            told = json.loads(answer)
+            assert list(told) == ["error"]
+            assert isinstance(told["error"], str)
+            assert told["error"]
+            assert self.count() == stored
+        return response.status, answer
+
+
+@pytest.fixture(scope="module")
+def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Iterator[Service]:
+    database = f"test_fuzz_{os.getpid()}"
+    given = Settings(track_max_requests_per_minute=0, trusted_proxies=PROXIES)
+    port = free_port()
+    tokens: dict[str, str] = {}
+    engine = make_engine(engine_name, server_or_none, embedded_folder, database)
+
+    async def start() -> tuple[Any, Server]:
+        store = create_store(given, engine)
+        await store.prepare()
+        for site_id in ("site_a", "site_b"):
+            await store.add_site(site_id, "acme", ["example.com"], site_id)
+        for scope in ("read", "write", "admin"):
+            _, tokens[scope] = await store.create_key("acme", scope, "", None)
+        await store.refresh()
+        store.run()
+        return store, Server(
+            create_app(given, store), address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False
+        )
+
+    async def count() -> int:
+        return int(await engine.fetch(Statement("test", "SELECT count() FROM signals FORMAT TSVRaw")))
+
+    async def stop(store: Any, server: Server) -> None:
+        server.stop()  # type: ignore[no-untyped-call]
+        await engine.execute(Statement("test", f"DROP DATABASE {database}"))
+        await store.close(1)
+
+    with anyio.from_thread.start_blocking_portal("asyncio") as portal:
+        store, server = portal.call(start)
+        serving = portal.start_task_soon(server.serve)
+        yield Service(port, tokens, lambda: portal.call(count))
+        portal.call(stop, store, server)
+        serving.result(TIMEOUT_S)
+
+
+@pytest.fixture(scope="module")
+def document(service: Service) -> dict[str, Any]:
+    return dict(json.loads(service.send("GET", "/openapi/openapi.json")[1]))
+
+
+scopes = st.sampled_from(["admin", "admin", "read", "write", "", ""])
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+
+
+def make_welcome(case: schemathesis.Case) -> None:
+    """Put a site that exists in the place of a well-formed id, and leave out what only few values please: else every
+    answer would be 403 or 404.
+    """
+    positive = bool(case.meta and case.meta.generation.mode.is_positive)
+    events = case.body.get("events") if isinstance(case.body, dict) else None
+    for sent in (case.query, case.body):
+        if isinstance(sent, dict) and (positive or (isinstance(sent.get("siteId"), str) and sent["siteId"].strip())):
+            sent["siteId"] = "site_a"
+    for signal in (case.body, *(events if isinstance(events, list) else [])):
+        if isinstance(signal, dict) and positive:
+            signal.update(path="/", timestamp=None)
+    for name in ("Origin", "User-Agent"):
+        case.headers.pop(name, None)
+
+
+@pytest.mark.parametrize("mode", schemathesis.GenerationMode)
+def test_the_service_is_as_its_description_says(
+    service: Service, document: dict[str, Any], mode: schemathesis.GenerationMode
+) -> None:
+    schema = schemathesis.openapi.from_dict(document)
+    schema.validate()
+    answers: set[tuple[str, int]] = set()
+    for operation in (found.ok() for found in schema.get_all_operations()):
+        takes_a_body = operation.method == "post"
+        if mode.is_negative and not takes_a_body:
+            continue  # every text is a good header, and parameters that nobody knows are ignored
+        cases = operation.as_strategy(mode, **({"media_type": "application/json"} if takes_a_body else {}))
+
+        @fuzz
+        @given(case=cases, scope=scopes, welcome=st.sampled_from([True, True, True, False]))
+        def hold(case: schemathesis.Case, scope: str, welcome: bool) -> None:
+            headers = {"Authorization": f"Bearer {service.tokens[scope]}"} if scope else {}
+            if welcome:
+                make_welcome(case)
+            response = case.call(base_url=service.url, headers=headers, timeout=TIMEOUT_S)
+            answers.add((case.operation.label, response.status_code))
+            case.validate_response(response, checks=CHECKS, headers=headers)
+
+        hold()
+    if mode.is_positive:
+        assert {("GET /api/realtime", 200), ("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
+
+
+NAMES = sorted({field.encode_name.encode() for kind in (Batch, Signal, ServerSide) for field in fields(kind)} | {b"x"})
+numbers = st.sampled_from([b"NaN", b"-Infinity", b"-0", b"01", b"1e999", b"1e-999", b"9" * 5000, b"0x1", b"1_0"])
+nested = st.tuples(st.sampled_from([b"[", b'{"a":']), st.sampled_from([10, 50_000]) | st.integers(930, 1000)).map(
+    lambda deep: deep[0] * deep[1] + b"null" + (b"]" if deep[0] == b"[" else b"}") * deep[1]
+)
+strings = st.sampled_from(
+    [
+        b'"',
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        b'"\\ud800"',
+        b'"\\u0000"',
+        b'"\\x"',
+        b'"https://[/"',
+        b'"//user:@:x/"',
+        b'"0001-01-01T00:00:00+23:59"',
+        b'"9999-12-31T23:59:59-23:59"',
+        b'"::ffff:1.2.3.4%x"',
+        b'"' + b"/" * 5000 + b'"',
+    ]
+)
+others = st.sampled_from([b"", b"null", b"true", b"{}", b"{", b"[]", b"[{}]", b'{"source":7}', b'{"source":"x",}'])
+values = st.one_of(numbers, nested, strings, others, st.text(max_size=20).map(lambda text: json.dumps(text).encode()))
+members = st.lists(st.tuples(st.sampled_from(NAMES), values), max_size=4)
+
+
+def written(members: list[tuple[bytes, bytes]]) -> bytes:
+    return b"{" + b",".join(b'"%s":%s' % member for member in [(b"siteId", b'"site_a"'), *members]) + b"}"
+
+
+signals = members.map(written)
+batches = st.tuples(members, st.lists(signals, max_size=3)).map(
+    lambda batch: written([*batch[0], (b"batch", b"true"), (b"events", b"[" + b",".join(batch[1]) + b"]")])
+)
+bodies = st.one_of(signals, signals, batches, st.binary(max_size=200), signals.map(lambda body: b"\xef\xbb\xbf" + body))
+
+# What may stand in a header: the server refuses other bytes before the application sees them.
+octets = st.lists(st.sampled_from([9, *range(32, 127), *range(128, 256)]), max_size=40).map(bytes)
+odd = {
+    "Authorization": [b"", b"Bearer", b"bearer  ph_live_", b"Basic eDp5", b"Bearer ph_live_" + b"x" * 9000],
+    "X-Forwarded-For": [b"1.2.3.4:80", b"[::1", b"::1%eth0, 999.1.1.1", b",,", b"\xff", b"a" * 9000, b"1.2.3.4/8"],
+    "Origin": [b"null", b"http://[", b"https://example.com:x", b"https://example.com", b"http://\xff/"],
+    "User-Agent": [b"", b"x/" * 9000, BROWSER.encode()],
+    "Referer": [b"", b"http://[", b"/" * 9000, b"https://example.com/\xff"],
+    "Content-Type": [b"", b"text/plain", b"multipart/form-data", b"application/msgpack", b"x;charset=\xff"],
+    "Content-Encoding": [b"gzip"],
+    "X-Forwarded-Proto": [b"https", b"x"],
+    "Cookie": [b"=;=", b"a=\xff"],
+    "Accept": [b"", b"image/gif", b"*/*;q=x"],
+}
+headers = st.lists(
+    st.sampled_from(sorted(odd)).flatmap(lambda name: st.tuples(st.just(name), st.sampled_from(odd[name]) | octets)),
+    max_size=5,
+)
+queries = st.lists(
+    st.tuples(
+        st.sampled_from(["siteId", "siteid", "path", "x", ""]),
+        st.sampled_from(["site_a", "", "%ff", "%00", "%ed%a0%80", "%", "+", "%20", "=", "a" * 5000, "?", "//[", "%23"]),
+    ),
+    max_size=4,
+).map(lambda pairs: "&".join(f"{name}={value}" for name, value in pairs))
+targets = st.one_of(
+    st.sampled_from(["/api/realtime", "/api/track.gif", "/api/track", "/api/sites", "/", "/metrics"]),
+    st.binary(max_size=20).map(lambda path: "/api/" + quote(path)),
+    st.sampled_from(["//", "/api//realtime", "/api/realtime/", "/../x", "/%2e%2e/", "/x" * 4000, "/openapi/x", "/%"]),
+)
+
+
+@fuzz
+@given(body=bodies, scope=scopes, content_type=st.sampled_from([b"", b"application/json", b"text/plain", b"image/gif"]))
+def test_any_body_is_stored_or_refused_and_never_a_defect(
+    service: Service, body: bytes, scope: str, content_type: bytes
+) -> None:
+    key = [("Authorization", f"Bearer {service.tokens[scope]}".encode())] if scope else []
+    given = [("User-Agent", BROWSER.encode()), ("Content-Type", content_type), *key]
+    status, _ = service.send("POST", "/api/track", given, body)
+    assert status in (200, 400, 403)
+
+
+@fuzz
+@given(given=headers, scope=scopes)
+def test_any_headers_are_read_or_refused_and_never_a_defect(
+    service: Service, given: list[tuple[str, bytes]], scope: str
+) -> None:
+    key = [("Authorization", f"Bearer {service.tokens[scope]}".encode())] if scope else []
+    service.send("POST", "/api/track", [*key, *given], b'{"siteId":"site_a"}')
+    service.send("GET", "/api/realtime?siteId=site_a", [*key, *given])
+    service.send("GET", "/api/track.gif?siteId=site_a", [*key, *given])
+
+
+@fuzz
+@given(target=targets, query=queries, method=st.sampled_from(["GET", "GET", "HEAD", "POST", "OPTIONS", "DELETE", "X"]))
+def test_any_path_and_query_are_answered_and_never_a_defect(
+    service: Service, target: str, query: str, method: str
+) -> None:
+    token = service.tokens["read"].encode()
+    service.send(method, f"{target}?{query}", [("Authorization", b"Bearer " + token), ("User-Agent", BROWSER.encode())])
