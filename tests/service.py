@@ -13,6 +13,7 @@ import httpx
 
 from tests.conftest import BROWSER
 
+ROOT = Path(__file__).parent.parent
 PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
 
 Result = subprocess.CompletedProcess[str]
@@ -46,11 +47,15 @@ def drop(url: str) -> None:
 class Service:
     """`pulsehouse serve` in a process of its own."""
 
+    COMMAND = (PULSEHOUSE, "serve")
+
     def __init__(self, *arguments: str, **settings: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        command = [PULSEHOUSE, "serve", "--port", str(self.port), *arguments]
-        self.process = subprocess.Popen(command, env=environment(**settings), stderr=subprocess.PIPE, text=True)
+        command = [*self.COMMAND, "--port", str(self.port), *arguments]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(**settings), stderr=subprocess.PIPE, text=True
+        )
 
     def __enter__(self) -> "Service":
         give_up_s = time.monotonic() + 30
@@ -64,7 +69,9 @@ class Service:
         raise AssertionError(self.process.communicate()[1])
 
     def __exit__(self, *_: object) -> None:
-        self.process.kill()
+        """End it, its workers too: killed, it would leave them behind."""
+        if self.process.poll() is None:
+            self.stop()
         self.process.communicate()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
@@ -82,5 +89,14 @@ class Service:
             f"{self.url}/api/realtime", params={"siteId": site_id}, headers={"Authorization": f"Bearer {token}"}
         )
 
-    def track(self, site_id: str = "site_a") -> httpx.Response:
-        return httpx.post(f"{self.url}/api/track", json={"siteId": site_id}, headers={"User-Agent": BROWSER})
+    def track(self, site_id: str = "site_a", path: str = "/", user_agent: str = BROWSER) -> httpx.Response:
+        """One signal on a connection of its own."""
+        return httpx.post(
+            f"{self.url}/api/track", json={"siteId": site_id, "path": path}, headers={"User-Agent": user_agent}
+        )
+
+
+class ClockedService(Service):
+    """The same with a clock that stands still until the test moves it (tests/clocked.py)."""
+
+    COMMAND = (sys.executable, "-m", "tests.clocked")
