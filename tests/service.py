@@ -11,6 +11,8 @@ from pathlib import Path
 import clickhouse_connect
 import httpx
 
+from app.cli.serve import _stop_within_s
+from app.settings import Settings
 from tests.conftest import BROWSER
 
 ROOT = Path(__file__).parent.parent
@@ -75,9 +77,9 @@ class Service:
         self.process.communicate()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """Ask it to end; return its exit code and what it logged."""
+        """Ask it to end, which it has the documented time for; return its exit code and what it logged."""
         self.process.send_signal(number)
-        _, log = self.process.communicate(timeout=25)
+        _, log = self.process.communicate(timeout=_stop_within_s(Settings()))
         return self.process.returncode, log
 
     def get(self, path: str) -> httpx.Response:
