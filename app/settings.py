@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     commit_max_signals: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
     queue_max_signals: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 50_000
     shutdown_timeout_ms: Milliseconds = 10_000
+    head_max_bytes: Annotated[int, msgspec.Meta(ge=8_192, le=1_048_576)] = 16_384
     body_max_bytes: Positive = 1_048_576
     batch_max_signals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     track_max_requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 3_000

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from click.testing import CliRunner
 
@@ -181,6 +182,14 @@ def test_serve_on_the_embedded_engine_has_its_folder_to_itself_and_keeps_it_over
     with Service(data_dir=data_dir) as service:
         assert service.poll(token).json()["pageviewsLast5Min"] == 1
         assert service.stop(signal.SIGINT)[0] == 0
+
+
+def test_a_request_head_over_its_limit_is_431(tmp_path: Path) -> None:
+    with Service(data_dir=str(tmp_path), head_max_bytes="16384") as service:
+        assert service.get(f"/api/realtime?siteId={'x' * 9_000}").status_code == 401
+        assert service.get(f"/api/realtime?siteId={'x' * 40_000}").status_code == 431
+        assert httpx.get(f"{service.url}/health", headers={"X-Long": "y" * 40_000}).status_code == 431
+        assert service.get("/health").status_code == 200
 
 
 async def test_several_workers_count_together_and_refuse_a_revoked_key_within_5_s(

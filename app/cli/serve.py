@@ -13,7 +13,8 @@ from typing import Any
 
 import rich_click as click
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server as EmbeddedServer
 
@@ -102,6 +103,8 @@ def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> No
             workers=workers,
             backlog=BACKLOG,
             backpressure=MAX_CONNECTIONS,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(max_buffer_size=settings.head_max_bytes),
             websockets=False,
             respawn_failed_workers=True,
             # The longest a request can wait for its commit, then the time to commit what is queued.
@@ -144,6 +147,8 @@ async def serve_here(
             interface=Interfaces.ASGINL,
             backlog=BACKLOG,
             backpressure=MAX_CONNECTIONS,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(max_buffer_size=settings.head_max_bytes),
             websockets=False,
             log_enabled=False,
         )

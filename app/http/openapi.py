@@ -22,7 +22,8 @@ REFUSAL = "#/components/responses/{name}"
 ABOUT = """Who is on my site right now?
 
 A path that is not named here is answered 404, a method that is not named for a path 405 with `Allow`. Every error of
-every path is a JSON object with one string, `error`."""
+every path is a JSON object with one string, `error`; only a request whose first line and headers are too long is
+answered without a body, 431."""
 
 Json = dict[str, Any]
 
