@@ -160,7 +160,7 @@ def _steady(service: Service, report: "Report", seconds: float) -> None:
 def _curves(ours: Service, off: Service, fixed: Service, report: "Report", *, quick: bool) -> None:
     seconds = 2 if quick else 3
     rows = []
-    for connections in CURVE[2::3] if quick else CURVE:
+    for connections in (CONNECTIONS,) if quick else CURVE:
         loads = {
             "coalesced": wrk(ours.url, "poll", connections=connections, seconds=seconds),
             "one statement per poll": alone(off, "poll", connections, seconds),

@@ -76,7 +76,9 @@ async def test_every_signal_acknowledged_before_a_poll_was_sent_is_in_its_answer
                 got = response.json()
                 assert contradictions(got) == []
                 assert known <= got["pageBreakdown"].keys() <= sent
-                assert got["activeVisitors"] == got["pageviewsLast5Min"] == len(got["pageBreakdown"])
+                assert got["activeVisitors"] == len(got["pageBreakdown"])
+                # What is not acknowledged yet may be in one table before the other (docs/reliability.md).
+                assert len(known) <= got["pageviewsLast5Min"] <= len(sent)
                 polls += 1
 
     with Service("--workers", "2", clickhouse_url=ground.url) as service:
