@@ -1,5 +1,6 @@
 """Puts the parts together: settings, engine, store, HTTP."""
 
+import gc
 import ipaddress
 import os
 from collections.abc import AsyncIterator
@@ -81,6 +82,7 @@ def create_app(settings: Settings, store: Store) -> Any:
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         await store.start()
+        spare_garbage_collector()
         try:
             yield
         finally:
@@ -106,6 +108,16 @@ def create_app(settings: Settings, store: Store) -> Any:
     )
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
+
+
+def spare_garbage_collector() -> None:
+    """Leave out of every collection what is there for good: modules, sites and keys; collect more rarely.
+
+    Else each of many collections a second looks through all of it (docs/performance.md, What was tried).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000)
 
 
 def trusted_proxies(settings: Settings) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.domain.errors import Refusal
-from app.domain.signals import read_body, read_server_side
+from app.domain.signals import ServerSignal, read_body
 from app.http.errors import STATUS
 from app.settings import Settings
 from app.store.engine import ServerEngine
@@ -114,9 +114,7 @@ async def test_the_body_of_track_is_described_as_it_is_read(document: dict[str, 
         schema = {**described["schema"], "components": document["components"]}
         assert jsonschema_rs.validator_for(schema).is_valid(body) == fits
     try:
-        signals, _ = read_body(msgspec.json.encode(body), 1000)
-        for signal in signals:
-            read_server_side(signal)
+        read_body(msgspec.json.encode(body), 1000, ServerSignal)
     except Refusal:
         assert not fits
     else:

@@ -1,6 +1,7 @@
 """What /api/track receives: the shapes of its body, and how a signal is made clean."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -18,8 +19,6 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX_CHARACTERS)]
-
-
 Address = Annotated[str, msgspec.Meta(max_length=45)]
 
 
@@ -32,7 +31,7 @@ class Utm(msgspec.Struct, frozen=True):
 
 
 class Signal(msgspec.Struct, frozen=True, rename="camel"):
-    """One signal as it is sent. Fields not named here are ignored; the last five count with a `write` key only."""
+    """One signal as anybody may send it. Fields not named here are ignored."""
 
     type: Literal["pageview", "event", "engagement", "heartbeat"] = "pageview"
     site_id: str | None = None
@@ -45,30 +44,10 @@ class Signal(msgspec.Struct, frozen=True, rename="camel"):
     ] = None
     referrer: Annotated[str | None, msgspec.Meta(description="Only the host name is stored.")] = None
     utm: Utm | None = None
-    ip: msgspec.Raw = msgspec.Raw()
-    user_agent: msgspec.Raw = msgspec.Raw()
-    visitor_id: msgspec.Raw = msgspec.Raw()
-    country: msgspec.Raw = msgspec.Raw()
-    timestamp: msgspec.Raw = msgspec.Raw()
 
 
-class Batch(msgspec.Struct, frozen=True, rename="camel"):
-    """Several signals in one request; a signal without `siteId` takes the batch's."""
-
-    events: list[Signal]
-    batch: bool = True
-    site_id: str | None = None
-
-
-class _Form(msgspec.Struct, frozen=True):
-    """The two fields that tell a batch from a single signal."""
-
-    batch: bool = False
-    events: msgspec.Raw = msgspec.Raw()
-
-
-class ServerSide(msgspec.Struct, frozen=True, rename="camel"):
-    """What a caller with a `write` key may say of the visitor, because its own address is not the visitor's."""
+class ServerSignal(Signal, frozen=True, rename="camel"):
+    """One signal. The last five fields count with a `write` key only: a server's own address is not the visitor's."""
 
     ip: Annotated[Address | None, msgspec.Meta(description="The visitor's address.")] = None
     user_agent: Annotated[Text | None, msgspec.Meta(description="The visitor's User-Agent.")] = None
@@ -93,23 +72,43 @@ class ServerSide(msgspec.Struct, frozen=True, rename="camel"):
         return not (self.ip is None and self.user_agent is None and self.visitor_id is None)
 
 
+class Batch(msgspec.Struct, frozen=True, rename="camel"):
+    """Several signals in one request; a signal without `siteId` takes the batch's."""
+
+    events: Annotated[Sequence[Signal], msgspec.Meta(min_length=1)]
+    batch: bool = True
+    site_id: str | None = None
+
+
+class ServerBatch(Batch, frozen=True, rename="camel"):
+    """Several signals in one request; a signal without `siteId` takes the batch's."""
+
+    events: Annotated[Sequence[ServerSignal], msgspec.Meta(min_length=1)]
+
+
+class _Form(msgspec.Struct, frozen=True):
+    """The two fields that tell a batch from a single signal."""
+
+    batch: bool = False
+    events: msgspec.Raw = msgspec.Raw()
+
+
 _decode_form = msgspec.json.Decoder(_Form).decode
-_decode_batch = msgspec.json.Decoder(Batch).decode
-_decode_signal = msgspec.json.Decoder(Signal).decode
-_decode_server_side = msgspec.json.Decoder(ServerSide).decode
-_SERVER_SIDE = [(field.encode_name.encode(), field.name) for field in msgspec.structs.fields(ServerSide)]
+_decode_signal = {Signal: msgspec.json.Decoder(Signal).decode, ServerSignal: msgspec.json.Decoder(ServerSignal).decode}
+_decode_batch = {Signal: msgspec.json.Decoder(Batch).decode, ServerSignal: msgspec.json.Decoder(ServerBatch).decode}
 
 
-def read_body(body: bytes, max_signals: int) -> tuple[list[Signal], bool]:
+def read_body(body: bytes, max_signals: int, kind: type[Signal]) -> tuple[Sequence[Signal], bool]:
     """Return the signals of a request, each with its `site_id`, and whether they came as a batch.
 
+    `kind` is ServerSignal for callers with a `write` key, else Signal.
     Raises InvalidSignal naming the field, SiteIdRequired, or TooLarge for more than `max_signals`.
     """
     try:
         body.decode()
         form = _decode_form(body)
         is_batch = form.batch or bool(form.events)
-        batch = _decode_batch(body) if is_batch else Batch([_decode_signal(body)])
+        batch = _decode_batch[kind](body) if is_batch else Batch([_decode_signal[kind](body)])
     except msgspec.ValidationError as error:
         raise InvalidSignal(_name_field(error)) from None
     except UnicodeDecodeError:
@@ -118,8 +117,6 @@ def read_body(body: bytes, max_signals: int) -> tuple[list[Signal], bool]:
         raise InvalidSignal("body: nested too deeply") from None
     except msgspec.DecodeError:
         raise InvalidSignal("body: not JSON") from None
-    if not batch.events:
-        raise InvalidSignal("events: at least one signal is needed")
     if len(batch.events) > max_signals:
         raise TooLarge(f"events: at most {max_signals} signals in one request")
     signals = [
@@ -129,16 +126,6 @@ def read_body(body: bytes, max_signals: int) -> tuple[list[Signal], bool]:
     if not all(signal.site_id and signal.site_id.strip() for signal in signals):
         raise SiteIdRequired
     return signals, is_batch
-
-
-def read_server_side(signal: Signal) -> ServerSide:
-    """Return what the signal says of its visitor, checked; for callers with a `write` key. Raises InvalidSignal."""
-    given = [b'"%s":%b' % (name, raw) for name, field in _SERVER_SIDE if (raw := getattr(signal, field))]
-    try:
-        # With their types at once: what is no text is refused unread, be it a number too great or an array too deep.
-        return _decode_server_side(b"{" + b",".join(given) + b"}")
-    except msgspec.ValidationError as error:
-        raise InvalidSignal(_name_field(error)) from None
 
 
 def check_timestamp(timestamp: datetime, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """POST /api/track: signals in. 200 means committed to ClickHouse."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -9,14 +10,13 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 from app.domain.access import ApiKey
 from app.domain.errors import OriginNotAllowed, TooLarge, UnknownSite
-from app.domain.signals import TEXT_MAX_CHARACTERS, Batch, ServerSide, Signal, read_body
+from app.domain.signals import TEXT_MAX_CHARACTERS, ServerBatch, ServerSignal, Signal, read_body
 from app.http.allowance import Allowance
 from app.http.caller import address_of, header_of, optional_key
 from app.http.errors import EVERY_ANSWER
 from app.http.openapi import TOKEN_OR_NONE, answer, described, parameter, refusals
 from app.http.preflight import allow_preflight
 from app.store.directory import Directory
-from app.store.intake import Caller
 from app.store.store import Store
 
 
@@ -30,22 +30,8 @@ class Tracked(msgspec.Struct, frozen=True):
     ] = msgspec.UNSET
 
 
-def _as_sent() -> tuple[type, type]:
-    """Signal and Batch as a caller sees them: what only counts with a key is shown with the types that count then."""
-    own = [field for field in msgspec.structs.fields(Signal) if field.type is not msgspec.Raw]
-    fields = [(field.name, field.type, field.default) for field in (*own, *msgspec.structs.fields(ServerSide))]
-    signal = msgspec.defstruct("Signal", fields, rename="camel", namespace={"__doc__": Signal.__doc__})
-    events = Annotated[list[signal], msgspec.Meta(min_length=1)]  # type: ignore[valid-type]
-    others = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Batch)[1:]]
-    batch = msgspec.defstruct(
-        "Batch", [("events", events), *others], rename="camel", namespace={"__doc__": Batch.__doc__}
-    )
-    return signal, batch
-
-
-SENT_SIGNAL, SENT_BATCH = _as_sent()
 WITH_SITE_ID = {"required": ["siteId"], "properties": {"siteId": {"type": "string", "pattern": r"\S"}}}
-SENT = {"anyOf": [{"allOf": [SENT_SIGNAL, WITH_SITE_ID]}, SENT_BATCH]}
+SENT = {"anyOf": [{"allOf": [ServerSignal, WITH_SITE_ID]}, ServerBatch]}
 BODY = {
     "description": "One signal or a batch, JSON in UTF-8 whatever content type is named. "
     "`text/plain` is what `navigator.sendBeacon` sends without a preflight.",
@@ -80,7 +66,7 @@ async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
         sent = await request.body()
     except RequestEntityTooLarge:
         raise TooLarge(f"body: at most {request.app.state.body_max_bytes} bytes") from None
-    signals, is_batch = read_body(sent, request.app.state.batch_max_signals)
+    signals, is_batch = read_body(sent, request.app.state.batch_max_signals, Signal if key is None else ServerSignal)
     count = await accept(request, store, signals, key)
     # A bot is told no more than anybody: its batch is answered without a count.
     counted = is_batch and (count > 0 or key is not None)
@@ -88,7 +74,7 @@ async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(body, media_type="application/json", headers=EVERY_ANSWER)
 
 
-async def accept(request: Request[Any, Any, Any], store: Store, signals: list[Signal], key: ApiKey | None) -> int:
+async def accept(request: Request[Any, Any, Any], store: Store, signals: Sequence[Signal], key: ApiKey | None) -> int:
     """Commit the signals of a request and return how many were stored: all, but for those of bots.
 
     Raises UnknownSite, OriginNotAllowed, InvalidSignal or Unavailable; then nothing is stored.
@@ -98,8 +84,7 @@ async def accept(request: Request[Any, Any, Any], store: Store, signals: list[Si
         _require_site(store.directory, site_id, origin, key)
     # Cut as a server-side `userAgent` is limited: the bot filter reads and remembers the whole of it.
     user_agent = (header_of(request, b"user-agent") or "")[:TEXT_MAX_CHARACTERS]
-    caller = Caller(address_of(request), user_agent, key is not None)
-    return await store.intake.take(signals, caller)
+    return await store.intake.take(signals, address_of(request), user_agent)
 
 
 def _require_site(directory: Directory, site_id: str, origin: str | None, key: ApiKey | None) -> None:

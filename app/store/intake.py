@@ -1,5 +1,6 @@
 """From signals to rows: who the visitor is, where from, on which page; then the group commit."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 
 import msgspec
@@ -7,14 +8,13 @@ import msgspec
 from app.domain import metrics
 from app.domain.clock import Clock
 from app.domain.signals import (
-    ServerSide,
+    ServerSignal,
     Signal,
     Utm,
     check_timestamp,
     clean_page,
     clean_referrer,
     clean_text,
-    read_server_side,
 )
 from app.domain.visitors import country_of, is_bot, plain_address, visitor_id
 from app.store.commit import GroupCommit
@@ -27,24 +27,15 @@ BATCH_STEP = timedelta(microseconds=1)
 """Signals stamped here follow each other by this within a request, so that the last of them is the latest."""
 
 ONE_DAY = timedelta(days=1)
-NOTHING_SAID = ServerSide()
+NOTHING_SAID = ServerSignal()
 NO_UTM = Utm()
-
-
-class Caller(msgspec.Struct, frozen=True):
-    """The client of a request to /api/track."""
-
-    address: str
-    user_agent: str
-    may_write: bool
-    """True with a `write` key: what the signals say of their visitors counts."""
 
 
 class SignalRow(msgspec.Struct, frozen=True):
     """A row of table signals, as one line of an INSERT."""
 
     site_id: str
-    timestamp: str
+    timestamp: datetime
     type: str
     visitor_id: int
     previous_visitor_id: int
@@ -65,15 +56,16 @@ class Intake:
         self._clock = clock
         self._encode_lines = msgspec.json.Encoder().encode_lines
 
-    async def take(self, signals: list[Signal], caller: Caller) -> int:
+    async def take(self, signals: Sequence[Signal], address: str, user_agent: str) -> int:
         """Commit the signals that are not a bot's and return how many they are.
 
+        The caller's `address` and `user_agent` are those of the visitor, unless a ServerSignal says otherwise.
         Raises InvalidSignal naming the field, or Unavailable when the commit is not known in time.
         """
         now = self._clock()
         rows = []
         for number, signal in enumerate(signals):
-            row = await self._row(signal, caller, now, now + number * BATCH_STEP)
+            row = await self._row(signal, address, user_agent, now, now + number * BATCH_STEP)
             if row is None:
                 metrics.signals_refused_as_bot.inc()
             else:
@@ -82,14 +74,15 @@ class Intake:
             await self._signals.commit(self._encode_lines(rows), len(rows))
         return len(rows)
 
-    async def _row(self, signal: Signal, caller: Caller, now: datetime, timestamp: datetime) -> SignalRow | None:
+    async def _row(
+        self, signal: Signal, address: str, user_agent: str, now: datetime, timestamp: datetime
+    ) -> SignalRow | None:
         """The row of a signal, checked whole; None where its visitor is a bot."""
         page, referrer, utm = clean_page(signal.path), clean_referrer(signal.referrer), signal.utm or NO_UTM
-        said = read_server_side(signal) if caller.may_write else NOTHING_SAID
+        said = signal if isinstance(signal, ServerSignal) else NOTHING_SAID
         if said.timestamp:
             check_timestamp(said.timestamp, now)
             timestamp = said.timestamp.astimezone(UTC)
-        address, user_agent = caller.address, caller.user_agent
         if said.names_visitor:
             address, user_agent = plain_address(said.ip) if said.ip else "", said.user_agent or ""
         if is_bot(user_agent):
@@ -104,7 +97,7 @@ class Intake:
             previous_id = visitor_id(previous_salt, site_id, *identity)
         return SignalRow(
             site_id=site_id,
-            timestamp=timestamp.isoformat(" ", "microseconds")[:26],
+            timestamp=timestamp,
             type=signal.type,
             visitor_id=visitor_id(salt, site_id, *identity),
             previous_visitor_id=previous_id,

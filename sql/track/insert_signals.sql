@@ -14,5 +14,6 @@ SETTINGS
     insert_deduplication_token = {token:String},
     deduplicate_blocks_in_dependent_materialized_views = 1,
     max_insert_threads = 1,
+    date_time_input_format = 'best_effort', -- ISO 8601, with Z
     input_format_parallel_parsing = 0
 FORMAT JSONEachRow
