@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import embedded, http, memory, statement, writes
+from bench import embedded, http, memory, profile, statement, writes
 from bench.harness import ROOT, Database
 
 
@@ -108,7 +108,7 @@ def main() -> None:
         "--clickhouse", metavar="URL", default=os.environ.get("CLICKHOUSE_URL"), help="or CLICKHOUSE_URL"
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller data sets; under 3 minutes")
-    parser.add_argument("--only", nargs="*", metavar="PART", help="http, writes, statement, memory, embedded")
+    parser.add_argument("--only", nargs="*", metavar="PART", help="http, writes, profile, memory, embedded, statement")
     parser.add_argument("--output", type=Path, help="where the results go, as JSON")
     args = parser.parse_args()
     if not args.clickhouse:
@@ -127,13 +127,14 @@ def main() -> None:
             console.rule(f"{name} ({time.monotonic() - started_s:.0f} s)", align="left")
             part()
 
-    if not args.only or {"http", "writes", "memory"} & set(args.only):
+    if not args.only or {"http", "writes", "profile", "memory"} & set(args.only):
         with Database(args.clickhouse) as database:
             about["clickhouse"] = str(database.client.command("SELECT version()"))
             console.rule("a day of history, then five minutes at 1,000 signals/s", align="left")
             http.fill(database, quick=args.quick)
             run("http", lambda: http.measure(database, report, quick=args.quick))
             run("writes", lambda: writes.measure(database, report, quick=args.quick))
+            run("profile", lambda: profile.measure(database, report, quick=args.quick))
             run("memory", lambda: memory.measure(database, report, quick=args.quick))
     run("embedded", lambda: embedded.measure(args.clickhouse, report, quick=args.quick))
     run("statement", lambda: statement.measure(args.clickhouse, report, quick=args.quick))

@@ -1,7 +1,6 @@
 -- Batches of 100 signals from a server, with a key.
 local folder = debug.getinfo(1).source:match("@(.*/)")
 dofile(folder .. "common.lua")
-local batches = {}
 
 function init(arguments)
    local sites = begin(arguments)
@@ -11,13 +10,9 @@ function init(arguments)
          events[event] = string.format('{"siteId":"site_%d","type":"pageview","path":"/page/%d","visitorId":"v%d","country":"DE"}',
             math.random(sites), math.random(300), math.random(100000))
       end
-      batches[index] = wrk.format("POST", "/api/track", {
+      requests[index] = wrk.format("POST", "/api/track", {
          ["Content-Type"] = "application/json",
          ["Authorization"] = "Bearer ph_live_bench_write",
       }, '{"batch":true,"events":[' .. table.concat(events, ",") .. "]}")
    end
-end
-
-function request()
-   return batches[math.random(#batches)]
 end

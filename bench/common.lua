@@ -1,5 +1,6 @@
--- Shared by the scripts of wrk: arguments, seeds, and the result as one line of JSON.
+-- Shared by the scripts of wrk: arguments, seeds, a random one of the prepared requests, and the result as one line of JSON.
 local threads = 0
+requests = {} -- filled by init()
 
 function setup(thread)
    threads = threads + 1
@@ -13,6 +14,10 @@ function begin(arguments)
       delay = nil -- without the function wrk does not ask
    end
    return tonumber(arguments[1] or 1000)
+end
+
+function request()
+   return requests[math.random(#requests)]
 end
 
 function delay()

@@ -6,13 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from app.settings import read_settings
 from app.store.statements import Statement
 from app.wiring import create_engine, create_store
-from bench.harness import ROOT, SQL, WINDOW_S, Database, serve, steady_writer, wrk
+from bench.harness import ROOT, SQL, WINDOW_S, Database, serve, steady_writer, traffic, wrk
 from bench.http import ratios
 
 if TYPE_CHECKING:
@@ -49,18 +49,12 @@ async def fill() -> None:
     store = create_store(settings, create_engine(settings))
     try:
         await store.prepare()
-        seconds = WINDOW_S
         parameters: dict[str, dict[str, Any]] = {
             "add_sites": {"sites": SITES},
             "add_keys": {"sites": SITES},
-            "load": {
-                "start": datetime.now(UTC) - timedelta(seconds=seconds),
-                "rate": float(RATE),
-                "signals": RATE * seconds,
-                "sites": SITES,
-                "skew": 1,
-                "visitors": 10_000,
-            },
+            "load": traffic(
+                until=datetime.now(UTC), rate=RATE, seconds=WINDOW_S, sites=SITES, visitors=10_000, skew=True
+            ),
         }
         for name, given in parameters.items():
             await store.engine.execute(Statement(name, SQL[name]), given)

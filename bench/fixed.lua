@@ -4,9 +4,5 @@ dofile(folder .. "common.lua")
 
 function init(arguments)
    begin(arguments)
-   poll = wrk.format("GET", "/get?siteId=site_123", {["Authorization"] = "Bearer ph_live_bench_read_123"})
-end
-
-function request()
-   return poll
+   requests[1] = wrk.format("GET", "/get?siteId=site_123", {["Authorization"] = "Bearer ph_live_bench_read_123"})
 end

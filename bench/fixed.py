@@ -9,7 +9,8 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from litestar import Litestar, Request, Response, get, post
 
-from app.cli.serve import BACKLOG, MAX_CONNECTIONS
+from app.cli.serve import connection_options
+from app.settings import read_settings
 
 BODY = b"x" * int(os.environ.get("BENCH_FIXED_SIZE", "2000"))
 
@@ -42,9 +43,7 @@ def main() -> None:
         workers=args.workers,
         interface=Interfaces.ASGI,
         factory=True,
-        backlog=BACKLOG,
-        backpressure=MAX_CONNECTIONS,
-        websockets=False,
+        **connection_options(read_settings({})),
         log_level=LogLevels.warning,
     ).serve()
 

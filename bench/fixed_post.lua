@@ -4,12 +4,8 @@ dofile(folder .. "common.lua")
 
 function init(arguments)
    begin(arguments)
-   signal = wrk.format("POST", "/post", {
+   requests[1] = wrk.format("POST", "/post", {
       ["Content-Type"] = "application/json",
       ["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
    }, '{"siteId":"site_123","type":"pageview","path":"/page/123","referrer":"https://www.google.com/"}')
-end
-
-function request()
-   return signal
 end

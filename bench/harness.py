@@ -1,5 +1,6 @@
 """What the measurements stand on: a filled database, running services, a steady writer, wrk."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -11,14 +12,18 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import clickhouse_connect
+
+from app.settings import read_settings
+from app.wiring import create_engine, create_store
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -28,25 +33,41 @@ PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
 WINDOW_S = 330
 """The five minute buckets of an answer, and a little more."""
 
-ONE_PART_PER_BLOCK: dict[str, Any] = {
-    "async_insert": 0,
-    "max_threads": 1,
-    "max_insert_threads": 1,
-    "min_insert_block_size_bytes": 0,
-    "max_partitions_per_insert_block": 0,
-}
+
+async def migrate(environment: Mapping[str, str]) -> None:
+    """Make the tables in whichever engine the settings name, as the service does when it starts."""
+    settings = read_settings(environment)
+    store = create_store(settings, create_engine(settings))
+    try:
+        await store.prepare()
+    finally:
+        await store.close(1)
+
+
+def traffic(
+    *, until: datetime, rate: float, seconds: float, sites: int, visitors: int, skew: bool
+) -> dict[str, int | float | datetime]:
+    """The parameters of bench/sql/load.sql: `rate` signals a second for `seconds`, up to an instant."""
+    return {
+        "start": until - timedelta(seconds=seconds),
+        "rate": float(rate),
+        "signals": int(rate * seconds),
+        "sites": sites,
+        "skew": int(skew),
+        "visitors": visitors,
+    }
 
 
 class Database:
     """A throw-away database bench_* with the project's tables, dropped at the end."""
 
     def __init__(self, server_url: str) -> None:
-        self.server_url = server_url.rpartition("/")[0] if urlsplit(server_url).path else server_url
+        server_url = server_url.rpartition("/")[0] if urlsplit(server_url).path else server_url
         self.name = f"bench_{uuid.uuid4().hex[:12]}"
-        self.url = f"{self.server_url}/{self.name}"
+        self.url = f"{server_url}/{self.name}"
 
     def __enter__(self) -> Self:
-        run_pulsehouse(["migrate"], {"PULSEHOUSE_CLICKHOUSE_URL": self.url})
+        asyncio.run(migrate({"PULSEHOUSE_CLICKHOUSE_URL": self.url}))
         self.client = clickhouse_connect.get_client(dsn=self.url, autogenerate_session_id=False, compress=False)
         return self
 
@@ -59,33 +80,28 @@ class Database:
         for name in ("add_sites", "add_keys"):
             self.client.command(SQL[name], {"sites": sites})
 
-    def load(self, *, rate: float, seconds: float, sites: int, visitors: int, block: int, until_s: float = 0) -> None:
-        """Write `rate` signals a second for `seconds`, ending `until_s` before now, `block` rows to a part."""
+    def load(self, parameters: Mapping[str, int | float | datetime], *, block: int) -> None:
+        """Write the traffic that the parameters describe, `block` rows to a part."""
         self.client.command(
             SQL["load"],
-            {
-                "start": datetime.now(UTC) - timedelta(seconds=until_s + seconds),
-                "rate": float(rate),
-                "signals": int(rate * seconds),
-                "sites": sites,
-                "skew": 1,
-                "visitors": visitors,
+            dict(parameters),
+            settings={
+                "async_insert": 0,
+                "max_threads": 1,
+                "max_insert_threads": 1,
+                "max_block_size": block,
+                "min_insert_block_size_rows": block,
+                "min_insert_block_size_bytes": 0,
+                "max_partitions_per_insert_block": 0,
             },
-            settings={**ONE_PART_PER_BLOCK, "max_block_size": block, "min_insert_block_size_rows": block},
         )
 
-    def merged_rows(self) -> int:
-        """Rows that background merges of the whole server have written since it started."""
-        return int(
-            self.client.query("SELECT sum(value) FROM system.events WHERE event = 'MergedRows'").result_rows[0][0]
-        )
+    def events(self) -> Counter[str]:
+        """What the whole server has counted since it started: rows merged, CPU time, marks read and so on."""
+        return Counter(dict(self.client.query(SQL["events"]).result_rows))
 
     def count(self, table: str) -> int:
         return int(self.client.query(f"SELECT count() FROM {table}").result_rows[0][0])
-
-
-def run_pulsehouse(arguments: list[str], settings: Mapping[str, str]) -> None:
-    subprocess.run([PULSEHOUSE, *arguments], env=os.environ | settings, check=True, capture_output=True)
 
 
 def free_port() -> int:

@@ -4,10 +4,11 @@ import contextlib
 import http.client
 import statistics
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.harness import ROOT, Database, Load, Process, Service, serve, serve_fixed, steady_writer, wrk
+from bench.harness import ROOT, Database, Load, Process, Service, serve, serve_fixed, steady_writer, traffic, wrk
 
 if TYPE_CHECKING:
     from bench.__main__ import Report
@@ -23,10 +24,11 @@ CURVE = (1, 4, 16, 64, 256, 512, 1024, 2048)
 def fill(database: Database, *, quick: bool) -> None:
     """10,000 sites and 20,000 keys, a day of history, and the window at 1,000 signals/s."""
     database.add_sites(10_000)
-    database.load(
-        rate=5 if quick else 25, seconds=86_400 - 400, sites=SITES, visitors=10_000, block=100_000, until_s=400
-    )
-    database.load(rate=1_000, seconds=400, sites=SITES, visitors=10_000, block=1_000)
+    now = datetime.now(UTC)
+    traffic_of_sites = partial(traffic, sites=SITES, visitors=10_000, skew=True)
+    before = now - timedelta(seconds=400)
+    database.load(traffic_of_sites(until=before, rate=5 if quick else 25, seconds=86_000), block=100_000)
+    database.load(traffic_of_sites(until=now, rate=1_000, seconds=400), block=1_000)
 
 
 def measure(database: Database, report: "Report", *, quick: bool) -> None:
@@ -76,12 +78,12 @@ def _interval(database: Database, report: "Report", rounds: int, seconds: float)
             for name, service in (("apart", apart), ("at once", at_once)):
                 service.resume()
                 with steady_writer(service, sites=SITES):
-                    before, stored = database.merged_rows(), database.count("signals")
+                    before, stored = database.events(), database.count("signals")
                     found[name].append(
                         wrk(service.url, "poll", connections=CONNECTIONS, seconds=seconds).requests_per_s
                     )
                     merged[name].append(
-                        round((database.merged_rows() - before) / (database.count("signals") - stored), 1)
+                        round((database.events() - before)["MergedRows"] / (database.count("signals") - stored), 1)
                     )
                 service.pause()
     report.tell("P1", "rows merged by ClickHouse per signal, INSERTs as they come", merged["at once"])

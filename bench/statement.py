@@ -9,18 +9,16 @@ import contextlib
 import itertools
 import statistics
 import time
-import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from bench.harness import ONE_PART_PER_BLOCK, ROOT, SQL, WINDOW_S
+from bench.harness import ROOT, SQL, WINDOW_S, Database, traffic
 
 if TYPE_CHECKING:
     from bench.__main__ import Report
@@ -74,49 +72,29 @@ class Probe:
         return (time.perf_counter() - start) * 1000
 
 
-class DataSet:
-    """A throw-away database with the project's tables, filled through their views."""
+class DataSet(Database):
+    """A database that is asked about one instant."""
 
-    def __init__(self, url: str, now: datetime) -> None:
+    def __init__(self, server_url: str, now: datetime) -> None:
+        super().__init__(server_url)
         self.now = now
-        self.name = f"bench_{uuid.uuid4().hex[:12]}"
-        with contextlib.closing(clickhouse_connect.get_client(dsn=url, autogenerate_session_id=False)) as admin:
-            admin.command(f"CREATE DATABASE {self.name}")
-        self.client = clickhouse_connect.get_client(
-            dsn=url, database=self.name, autogenerate_session_id=False, compress=False
-        )
-        for migration in sorted((ROOT / "migrations").glob("*.sql")):
-            self.client.command(migration.read_text())
 
-    def load(
+    def fill(
         self,
         *,
         rate: float,
-        seconds: float,
         sites: int,
         visitors: int,
         block: int,
+        seconds: float = WINDOW_S,
         skew: bool = False,
-        until: float = 0,
-    ) -> "DataSet":
-        """Write `rate` signals a second for `seconds`, ending `until` seconds before now, `block` rows to a part."""
-        self.client.command(
-            SQL["load"],
-            parameters={
-                "start": self.now - timedelta(seconds=until + seconds),
-                "rate": float(rate),
-                "signals": int(rate * seconds),
-                "sites": sites,
-                "skew": int(skew),
-                "visitors": visitors,
-            },
-            settings={
-                **ONE_PART_PER_BLOCK,
-                "max_block_size": block,
-                "min_insert_block_size_rows": block,
-            },
+        until_s: float = 0,
+    ) -> None:
+        """Traffic that ends `until_s` before the instant, `block` rows to a part."""
+        until = self.now - timedelta(seconds=until_s)
+        self.load(
+            traffic(until=until, rate=rate, seconds=seconds, sites=sites, visitors=visitors, skew=skew), block=block
         )
-        return self
 
     def realtime(self, case: str, sites: int) -> Probe:
         return Probe(case, "realtime", self.client, [REALTIME], self._parameters(sites))
@@ -126,10 +104,6 @@ class DataSet:
 
     def _parameters(self, sites: int) -> dict[str, object]:
         return {"sites": [f"site_{number}" for number in range(1, sites + 1)], "now": self.now}
-
-    def drop(self) -> None:
-        self.client.command(f"DROP DATABASE IF EXISTS {self.name}")
-        self.client.close()
 
 
 class Bench:
@@ -147,12 +121,7 @@ class Bench:
         """`count` empty data sets of one common instant, dropped afterwards."""
         now = datetime.now(UTC).replace(microsecond=0)
         with contextlib.ExitStack() as stack:
-            sets = []
-            for _ in range(count):
-                data = DataSet(self.url, now)
-                stack.callback(data.drop)
-                sets.append(data)
-            yield sets
+            yield [stack.enter_context(DataSet(self.url, now)) for _ in range(count)]
 
     def measure(
         self, experiment: str, probes: list[Probe], *, budget_seconds: float | None = None
@@ -207,7 +176,7 @@ class Bench:
     def sites_asked(self) -> None:
         """1,000 signals/s over 10,000 sites, log-uniform; 1 to 10,000 of them asked for at once."""
         with self.data() as [data]:
-            data.load(rate=1000, seconds=WINDOW_S, sites=10_000, visitors=10_000, block=1000, skew=True)
+            data.fill(rate=1000, sites=10_000, visitors=10_000, block=1000, skew=True)
             self.measure(
                 "sites asked for at once",
                 [data.realtime(f"{n:,} sites", n) for n in (1, 10, 100, 1000, 10_000)]
@@ -220,7 +189,7 @@ class Bench:
         for visitors in (1_000, 100_000) if self.quick else (1_000, 10_000, 100_000, 1_000_000):
             with self.data() as [data]:
                 signals = visitors * 1.5
-                data.load(
+                data.fill(
                     rate=signals / 300,
                     seconds=300,
                     sites=1,
@@ -235,8 +204,8 @@ class Bench:
         days = {"1 hour": 1 / 24, "1 day": 1, "2 days": 2} if self.quick else HISTORY_DAYS
         with self.data(len(days)) as sets:
             for data, length in zip(sets, days.values(), strict=True):
-                data.load(rate=4, seconds=length * 86_400, sites=100, visitors=50, block=100_000, until=WINDOW_S)
-                data.load(rate=4, seconds=WINDOW_S, sites=100, visitors=50, block=100)
+                data.fill(rate=4, seconds=length * 86_400, sites=100, visitors=50, block=100_000, until_s=WINDOW_S)
+                data.fill(rate=4, sites=100, visitors=50, block=100)
             for asked in (1, 100):
                 probes = [data.realtime(case, asked) for data, case in zip(sets, days, strict=True)]
                 self.compare(f"history, {asked} sites asked", *probes)
@@ -246,7 +215,7 @@ class Bench:
         with self.data(2) as [once, often]:
             for data, times in ((once, 1), (often, 20 if self.quick else 100)):
                 rate = 100 * 50 / 60 * times
-                data.load(rate=rate, seconds=WINDOW_S, sites=100, visitors=50, block=min(max(100, int(rate)), 10_000))
+                data.fill(rate=rate, sites=100, visitors=50, block=min(max(100, int(rate)), 10_000))
             for asked in (1, 100):
                 self.compare(
                     f"pageviews of a visitor, {asked} sites asked",
@@ -260,7 +229,7 @@ class Bench:
             counts = (100, 2_000 if self.quick else 10_000)
             for data, sites in zip((few, many), counts, strict=True):
                 rate = sites * 0.2
-                data.load(rate=rate, seconds=WINDOW_S, sites=sites, visitors=50, block=max(100, int(rate)))
+                data.fill(rate=rate, sites=sites, visitors=50, block=max(100, int(rate)))
             for asked in (1, 100):
                 self.compare(
                     f"sites in the table, {asked} asked",

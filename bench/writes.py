@@ -23,14 +23,14 @@ COLUMNS = {
 
 def measure(database: Database, report: "Report", *, quick: bool) -> None:
     rounds, seconds = (2, 2) if quick else (5, 4)
-    blocks = 2 if quick else 4
+    blocks = 10 if quick else 30
     with serve(database.url) as ours, serve_fixed() as fixed, steady_writer(ours, sites=SITES):
         fixed.pause()
         singles, ceiling, batches, inserted = [], [], [], []
         for _ in range(rounds):
             singles.append(_committed(database, ours, "track", 512, seconds))
             ceiling.append(alone(fixed, "fixed_post", 512, seconds).requests_per_s)
-            batches.append(_committed(database, ours, "batch", 64, seconds))
+            batches.append(_committed(database, ours, "batch", 128, seconds))
             inserted.append(_insert(database, blocks))
         report.tell("P5", "single signals/s committed", singles)
         report.tell("P5", "requests/s, handler that reads the body, fixed bytes", ceiling)

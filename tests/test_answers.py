@@ -59,6 +59,14 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
+async def hold(database: Database, answers: RealtimeAnswers, site_id: str) -> asyncio.Task[bytes]:
+    """A poll whose statement runs until `database.let` is set."""
+    database.let.clear()
+    poll = asyncio.create_task(answers.of("acme", site_id))
+    await turn()
+    return poll
+
+
 async def test_polls_that_arrive_together_share_a_statement_and_each_site_is_asked_for_once() -> None:
     database = Database()
     answers = answers_of(database)
@@ -70,9 +78,7 @@ async def test_polls_that_arrive_together_share_a_statement_and_each_site_is_ask
 async def test_a_poll_is_not_answered_by_a_statement_that_started_before_it() -> None:
     database = Database()
     answers = answers_of(database)
-    database.let.clear()
-    first = asyncio.create_task(answers.of("acme", "site"))
-    await turn()
+    first = await hold(database, answers, "site")
     later = [asyncio.create_task(answers.of("acme", "site")) for _ in range(3)]
     await turn()
     database.let.set()
@@ -144,9 +150,7 @@ async def test_a_failure_that_is_not_over_the_sites_is_not_repeated(code: int | 
 async def test_a_poll_gives_up_when_its_time_is_over_and_its_site_is_not_asked_for_any_more() -> None:
     database = Database()
     answers = answers_of(database, timeout_s=0.05)
-    database.let.clear()
-    first = asyncio.create_task(answers.of("acme", "running"))
-    await turn()
+    first = await hold(database, answers, "running")
     waiting = asyncio.create_task(answers.of("acme", "waiting"))
     for poll in (first, waiting):
         with pytest.raises(Unavailable):
@@ -160,9 +164,7 @@ async def test_a_poll_gives_up_when_its_time_is_over_and_its_site_is_not_asked_f
 async def test_a_caller_that_is_gone_is_not_asked_for() -> None:
     database = Database()
     answers = answers_of(database)
-    database.let.clear()
-    first = asyncio.create_task(answers.of("acme", "running"))
-    await turn()
+    first = await hold(database, answers, "running")
     gone = asyncio.create_task(answers.of("acme", "gone"))
     stays = asyncio.create_task(answers.of("acme", "stays"))
     await turn()

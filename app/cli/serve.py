@@ -101,11 +101,7 @@ def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> No
             interface=Interfaces.ASGI,
             factory=True,
             workers=workers,
-            backlog=BACKLOG,
-            backpressure=MAX_CONNECTIONS,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(max_buffer_size=settings.head_max_bytes),
-            websockets=False,
+            **connection_options(settings),
             respawn_failed_workers=True,
             # The longest a request can wait for its commit, then the time to commit what is queued.
             workers_kill_timeout=_stop_within_s(settings),
@@ -115,6 +111,17 @@ def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> No
             "serving http://%s:%d with %d workers, ClickHouse %s", host, port, workers, create_engine(settings).name
         )
         server.serve()
+
+
+def connection_options(settings: Settings) -> dict[str, Any]:
+    """How granian treats connections, in a worker and in this process alike."""
+    return {
+        "backlog": BACKLOG,
+        "backpressure": MAX_CONNECTIONS,
+        "http": HTTPModes.http1,
+        "http1_settings": HTTP1Settings(max_buffer_size=settings.head_max_bytes),
+        "websockets": False,
+    }
 
 
 def _stop_within_s(settings: Settings) -> int:
@@ -145,11 +152,7 @@ async def serve_here(
             address=host,
             port=port,
             interface=Interfaces.ASGINL,
-            backlog=BACKLOG,
-            backpressure=MAX_CONNECTIONS,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(max_buffer_size=settings.head_max_bytes),
-            websockets=False,
+            **connection_options(settings),
             log_enabled=False,
         )
         serving = asyncio.create_task(server.serve())
