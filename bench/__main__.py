@@ -134,7 +134,8 @@ def main() -> None:
             http.fill(database, quick=args.quick)
             run("http", lambda: http.measure(database, report, quick=args.quick))
             run("writes", lambda: writes.measure(database, report, quick=args.quick))
-            run("profile", lambda: profile.measure(database, report, quick=args.quick))
+            if not args.quick:
+                run("profile", lambda: profile.measure(database, report))
             run("memory", lambda: memory.measure(database, report, quick=args.quick))
     run("embedded", lambda: embedded.measure(args.clickhouse, report, quick=args.quick))
     run("statement", lambda: statement.measure(args.clickhouse, report, quick=args.quick))

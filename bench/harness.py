@@ -19,8 +19,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import clickhouse_connect
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import read_settings
 from app.wiring import create_engine, create_store
@@ -189,6 +191,16 @@ class Service:
         for pid in self.worker_pids():
             os.kill(pid, signal.SIGCONT)
         time.sleep(1.5)  # until sites and keys are fresh again
+
+    def metrics(self) -> Counter[str]:
+        """What /metrics tells, each name added up over its labels."""
+        with urlopen(f"{self.url}/metrics") as answer:
+            text = answer.read().decode()
+        found: Counter[str] = Counter()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found[sample.name] += sample.value  # type: ignore[assignment]
+        return found
 
     def memory_mb(self) -> float:
         """Resident memory of the largest worker."""

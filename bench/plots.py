@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter
 
 OURS, PEERS, CEILING = "#2563eb", "#b45309", "#94a3b8"
-COLOURS = {"coalesced": OURS, "one statement per poll": PEERS, "fixed bytes": CEILING, "realtime": OURS, "peers": PEERS}
+COLOURS = {"coalesced": OURS, "one site per statement": PEERS, "fixed bytes": CEILING, "realtime": OURS, "peers": PEERS}
 NAMES = {
     "coalesced": "coalesced",
-    "one statement per poll": "one statement per poll",
+    "one site per statement": "one site per statement",
     "fixed bytes": "ceiling: fixed bytes",
     "realtime": "sql/realtime.sql, one statement",
     "peers": "peers' shape, one statement per field",

@@ -8,12 +8,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.request import urlopen
 
-from prometheus_client.parser import text_string_to_metric_families
 from rich.table import Table
 
-from bench.harness import ROOT, Database, Service, serve, steady_writer, wrk
+from bench.harness import ROOT, Database, serve, steady_writer, wrk
 from bench.http import CONNECTIONS, SITES
 
 if TYPE_CHECKING:
@@ -37,16 +35,15 @@ PARTS = {
 """Names of ClickHouse's counters, and what to divide them by."""
 
 
-def measure(database: Database, report: "Report", *, quick: bool) -> None:
-    seconds = 3 if quick else 20
+def measure(database: Database, report: "Report") -> None:
     with serve(database.url) as service, steady_writer(service, sites=SITES) as writer:
         wrk(service.url, "poll", connections=CONNECTIONS, seconds=2)
         pids = {"the API worker": service.worker_pids(), "the writer": [writer.pid]}
-        events, metrics, started_s = database.events(), _metrics(service), time.monotonic()
+        events, metrics, started_s = database.events(), service.metrics(), time.monotonic()
         busy_s = {"wrk": _ended_children_s(), **{name: _used_s(those) for name, those in pids.items()}}
-        polls = wrk(service.url, "poll", connections=CONNECTIONS, seconds=seconds).requests_per_s
+        polls = wrk(service.url, "poll", connections=CONNECTIONS, seconds=20).requests_per_s
         took_s = time.monotonic() - started_s
-        events, metrics = database.events() - events, _metrics(service) - metrics
+        events, metrics = database.events() - events, service.metrics() - metrics
         used_s = {"wrk": _ended_children_s(), **{name: _used_s(those) for name, those in pids.items()}}
         now = datetime.now(UTC).replace(microsecond=0)
     cores = {name: (used_s[name] - busy_s[name]) / took_s for name in ("the API worker", "wrk", "the writer")}
@@ -65,7 +62,7 @@ def measure(database: Database, report: "Report", *, quick: bool) -> None:
         **{f"cores used by {name}": value for name, value in sorted(cores.items())},
         **{f"{name} under way on average": value / took_s for name, value in running.items()},
     }
-    alone = {asked: _statement(database, now, asked, 5 if quick else 41) for asked in (1, 150, SITES)}
+    alone = {asked: _statement(database, now, asked, 41) for asked in (1, 150, SITES)}
     _show(report, load, alone)
     report.curve("profile", {"load": load, "statement": alone})
 
@@ -90,17 +87,6 @@ def _statement(database: Database, now: datetime, asked: int, times: int) -> dic
         for what, (name, unit) in PARTS.items()
     }
     return {"in all, ms": statistics.median(took_ms for _, took_ms in found), **medians}
-
-
-def _metrics(service: Service) -> Counter[str]:
-    """The service's counters, added up over their labels."""
-    with urlopen(f"{service.url}/metrics") as answer:
-        text = answer.read().decode()
-    found: Counter[str] = Counter()
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            found[sample.name] += sample.value  # type: ignore[assignment]
-    return found
 
 
 def _used_s(pids: list[int]) -> float:
