@@ -62,7 +62,7 @@ def measure(database: Database, report: "Report", *, quick: bool) -> None:
         report.tell("P2", "answers/s, Litestar handler with fixed bytes", rates(ceiling))
         report.at_least("P2", "coalesced / fixed bytes", ratios(rates(polls), rates(ceiling)), 0.25)
         _one_at_a_time(ours, database, report, 30 if quick else 200)
-        _steady(ours, report, 10 if quick else 40)
+        _steady(ours, report, *((1, 10) if quick else (3, 40)))
         _curves(ours, off[best], fixed, report, quick=quick)
         rate = (database.count("signals") - before) / (time.monotonic() - started_s)
         report.at_least("P1", "signals/s committed by the writer meanwhile", [round(rate, 1)], 950)
@@ -167,12 +167,13 @@ def _quartiles(values: list[float]) -> list[float]:
     return [round(value, 2) for value in statistics.quantiles(values)]
 
 
-def _steady(service: Service, report: "Report", seconds: float) -> None:
+def _steady(service: Service, report: "Report", rounds: int, seconds: float) -> None:
     """P4: 2,500 dashboards that poll every 5 s on average, each on a connection of its own."""
-    load = wrk(service.url, "poll", connections=2_500, seconds=seconds, delay_ms=5_000)
-    report.tell("P4", "polls/s of 2,500 dashboards at 5 s", [load.requests_per_s])
-    report.at_most("P4", "ms, p99 of them", [load.p99_ms], 100)
-    report.at_most("P4", "polls of them without an answer 200", [load.failed], 0)
+    loads = [wrk(service.url, "poll", connections=2_500, seconds=seconds, delay_ms=5_000) for _ in range(rounds)]
+    report.tell("P4", "polls/s of 2,500 dashboards at 5 s", rates(loads))
+    report.tell("P4", "ms, median of them", [load.p50_ms for load in loads])
+    report.at_most("P4", "ms, p99 of them", [load.p99_ms for load in loads], 100)
+    report.at_most("P4", "polls of them without an answer 200", [sum(load.failed for load in loads)], 0)
 
 
 def _curves(ours: Service, off: Service, fixed: Service, report: "Report", *, quick: bool) -> None:
