@@ -31,7 +31,7 @@ bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server a
 	@$(VENV)/bin/python -m bench --output bench/results.json
 	@$(VENV)/bench/bin/python bench/plots.py bench/results.json docs/performance
 
-bench-quick: setup ## The same on less data, in 3 minutes, without plots
+bench-quick: setup ## The same on less data, in under 3 minutes, without profile and plots
 	@$(VENV)/bin/python -m bench --quick --output bench/results-quick.json
 
 $(VENV)/bench/.ready:
