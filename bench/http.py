@@ -63,7 +63,8 @@ def measure(database: Database, report: "Report", *, quick: bool) -> None:
         report.at_least("P2", "coalesced / fixed bytes", ratios(rates(polls), rates(ceiling)), 0.25)
         _one_at_a_time(ours, database, report, 30 if quick else 200)
         _steady(ours, report, *((1, 10) if quick else (3, 40)))
-        _curves(ours, off[best], fixed, report, quick=quick)
+        if not quick:
+            _curves(ours, off[best], fixed, report)
         rate = (database.count("signals") - before) / (time.monotonic() - started_s)
         report.at_least("P1", "signals/s committed by the writer meanwhile", [round(rate, 1)], 950)
         _complain(writer, ours)
@@ -176,10 +177,10 @@ def _steady(service: Service, report: "Report", rounds: int, seconds: float) -> 
     report.at_most("P4", "polls of them without an answer 200", [sum(load.failed for load in loads)], 0)
 
 
-def _curves(ours: Service, off: Service, fixed: Service, report: "Report", *, quick: bool) -> None:
-    seconds = 2 if quick else 3
+def _curves(ours: Service, off: Service, fixed: Service, report: "Report") -> None:
+    seconds = 3
     rows = []
-    for connections in (CONNECTIONS,) if quick else CURVE:
+    for connections in CURVE:
         loads = {
             "coalesced": wrk(ours.url, "poll", connections=connections, seconds=seconds),
             "one site per statement": alone(off, "poll", connections, seconds),
