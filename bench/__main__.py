@@ -141,7 +141,8 @@ def main() -> None:
     run("statement", lambda: statement.measure(args.clickhouse, report, quick=args.quick))
 
     report.targets.sort(key=lambda target: target.name)
-    console.print(report.table())
+    if report.targets:  # a profile alone has none
+        console.print(report.table())
     about["seconds"] = round(time.monotonic() - started_s)
     result = {
         "quick": args.quick,

@@ -1,7 +1,6 @@
 """P9: the embedded engine beside the server engine, on the same data."""
 
 import argparse
-import asyncio
 import os
 import subprocess
 import sys
@@ -9,9 +8,9 @@ import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from app.settings import read_settings
+from app.cli.session import with_store
 from app.store.statements import Statement
-from app.wiring import create_engine, create_store
+from app.store.store import Store
 from bench.harness import ROOT, SQL, WINDOW_S, Database, serve, steady_writer, traffic, wrk
 from bench.http import ratios
 
@@ -43,25 +42,17 @@ def measure(url: str, report: "Report", *, quick: bool) -> None:
     report.at_least("P9", "embedded / server", ratios(found["embedded"], found["server"]), 0.5)
 
 
-async def fill() -> None:
-    """Sites, keys and the window, through the store, in whichever engine the environment names."""
-    settings = read_settings(os.environ)
-    store = create_store(settings, create_engine(settings))
-    try:
-        await store.prepare()
-        parameters: dict[str, dict[str, Any]] = {
-            "add_sites": {"sites": SITES},
-            "add_keys": {"sites": SITES},
-            "load": traffic(
-                until=datetime.now(UTC), rate=RATE, seconds=WINDOW_S, sites=SITES, visitors=10_000, skew=True
-            ),
-        }
-        for name, given in parameters.items():
-            await store.engine.execute(Statement(name, SQL[name]), given)
-    finally:
-        await store.close(1)
+async def fill(store: Store) -> None:
+    """Sites, keys and the window, in whichever engine the environment names."""
+    parameters: dict[str, dict[str, Any]] = {
+        "add_sites": {"sites": SITES},
+        "add_keys": {"sites": SITES},
+        "load": traffic(until=datetime.now(UTC), rate=RATE, seconds=WINDOW_S, sites=SITES, visitors=10_000, skew=True),
+    }
+    for name, given in parameters.items():
+        await store.engine.execute(Statement(name, SQL[name]), given)
 
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__).parse_args()
-    asyncio.run(fill())
+    with_store(fill)

@@ -1,6 +1,5 @@
 """What the measurements stand on: a filled database, running services, a steady writer, wrk."""
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -24,26 +23,17 @@ from urllib.request import urlopen
 import clickhouse_connect
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.settings import read_settings
-from app.wiring import create_engine, create_store
+from app.cli.session import with_store
+from app.store.store import Store
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
+REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
 SQL = {path.stem: path.read_text() for path in sorted((BENCH / "sql").glob("*.sql"))}
 PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
 
 WINDOW_S = 330
 """The five minute buckets of an answer, and a little more."""
-
-
-async def migrate(environment: Mapping[str, str]) -> None:
-    """Make the tables in whichever engine the settings name, as the service does when it starts."""
-    settings = read_settings(environment)
-    store = create_store(settings, create_engine(settings))
-    try:
-        await store.prepare()
-    finally:
-        await store.close(1)
 
 
 def traffic(
@@ -69,7 +59,7 @@ class Database:
         self.url = f"{server_url}/{self.name}"
 
     def __enter__(self) -> Self:
-        asyncio.run(migrate({"PULSEHOUSE_CLICKHOUSE_URL": self.url}))
+        with_store(_applied, {"PULSEHOUSE_CLICKHOUSE_URL": self.url})
         self.client = clickhouse_connect.get_client(dsn=self.url, autogenerate_session_id=False, compress=False)
         return self
 
@@ -104,6 +94,10 @@ class Database:
 
     def count(self, table: str) -> int:
         return int(self.client.query(f"SELECT count() FROM {table}").result_rows[0][0])
+
+
+async def _applied(store: Store) -> list[str]:
+    return store.applied
 
 
 def free_port() -> int:
@@ -191,6 +185,14 @@ class Service:
         for pid in self.worker_pids():
             os.kill(pid, signal.SIGCONT)
         time.sleep(1.5)  # until sites and keys are fresh again
+
+    @contextlib.contextmanager
+    def awake(self) -> Iterator[None]:
+        """Let it run for a while, so that its refreshes do not weigh on the others before and after."""
+        self.resume()
+        yield
+        time.sleep(1)  # for what wrk left behind
+        self.pause()
 
     def metrics(self) -> Counter[str]:
         """What /metrics tells, each name added up over its labels."""

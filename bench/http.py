@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bench.harness import ROOT, Database, Load, Process, Service, serve, serve_fixed, steady_writer, traffic, wrk
+from bench.harness import REALTIME, Database, Load, Process, Service, serve, serve_fixed, steady_writer, traffic, wrk
 
 if TYPE_CHECKING:
     from bench.__main__ import Report
@@ -81,8 +81,7 @@ def _interval(database: Database, report: "Report", rounds: int, seconds: float)
             service.pause()
         for _ in range(rounds):
             for name, service in (("apart", apart), ("at once", at_once)):
-                service.resume()
-                with steady_writer(service, sites=SITES):
+                with service.awake(), steady_writer(service, sites=SITES):
                     before, stored = database.events(), database.count("signals")
                     found[name].append(
                         wrk(service.url, "poll", connections=CONNECTIONS, seconds=seconds).requests_per_s
@@ -90,30 +89,24 @@ def _interval(database: Database, report: "Report", rounds: int, seconds: float)
                     merged[name].append(
                         round((database.events() - before)["MergedRows"] / (database.count("signals") - stored), 1)
                     )
-                service.pause()
     report.tell("P1", "rows merged by ClickHouse per signal, INSERTs as they come", merged["at once"])
     report.tell("P1", "rows merged by ClickHouse per signal, INSERTs 200 ms apart", merged["apart"])
     report.tell("P1", "polls/s, INSERTs 200 ms apart / as they come", ratios(found["apart"], found["at once"]))
 
 
 def alone(service: Service, script: str, connections: int, seconds: float) -> Load:
-    """Load a service that stands still otherwise, so that its refreshes do not weigh on the others."""
-    service.resume()
-    load = wrk(service.url, script, connections=connections, seconds=seconds)
-    time.sleep(1)
-    service.pause()
-    return load
+    """Load a service that stands still otherwise."""
+    with service.awake():
+        return wrk(service.url, script, connections=connections, seconds=seconds)
 
 
 def _statements_per_s(service: Service, seconds: float) -> tuple[float, float]:
     """Statements and polls per second of a service without room for a second site in a statement."""
-    service.resume()
-    before, started_s = service.metrics(), time.monotonic()
-    load = wrk(service.url, "poll", connections=CONNECTIONS, seconds=seconds)
-    statements = (service.metrics() - before)["pulsehouse_realtime_statements_total"]
-    took_s = time.monotonic() - started_s
-    time.sleep(1)
-    service.pause()
+    with service.awake():
+        before, started_s = service.metrics(), time.monotonic()
+        load = wrk(service.url, "poll", connections=CONNECTIONS, seconds=seconds)
+        statements = (service.metrics() - before)["pulsehouse_realtime_statements_total"]
+        took_s = time.monotonic() - started_s
     return round(statements / took_s, 1), load.requests_per_s
 
 
@@ -144,7 +137,6 @@ def _poll(connection: http.client.HTTPConnection, site: int) -> bytes:
 
 def _one_at_a_time(service: Service, database: Database, report: "Report", times: int) -> None:
     """P3: a poll, the bare statement for the same site, a poll, ..."""
-    text = (ROOT / "sql" / "realtime.sql").read_text()
     connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)
     polls, statements = [], []
     for number in range(times):
@@ -153,7 +145,7 @@ def _one_at_a_time(service: Service, database: Database, report: "Report", times
         _poll(connection, site)
         between_s = time.perf_counter()
         parameters = {"sites": [f"site_{site}"], "now": datetime.now(UTC).replace(microsecond=0)}
-        database.client.raw_query(text, parameters)
+        database.client.raw_query(REALTIME, parameters)
         polls.append((between_s - started_s) * 1000)
         statements.append((time.perf_counter() - between_s) * 1000)
     connection.close()

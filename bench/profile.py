@@ -1,5 +1,6 @@
 """Where the time goes: who uses the cores while polls come in, and what one statement is made of."""
 
+import os
 import random
 import resource
 import statistics
@@ -11,13 +12,12 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from bench.harness import ROOT, Database, serve, steady_writer, wrk
+from bench.harness import REALTIME, Database, serve, steady_writer, wrk
 from bench.http import CONNECTIONS, SITES
 
 if TYPE_CHECKING:
     from bench.__main__ import Report
 
-REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
 PARTS = {
     "CPU, ms": ("OSCPUVirtualTimeMicroseconds", 1000),
     "parse, ms": ("QueryParseMicroseconds", 1000),
@@ -40,14 +40,13 @@ def measure(database: Database, report: "Report") -> None:
         wrk(service.url, "poll", connections=CONNECTIONS, seconds=2)
         pids = {"the API worker": service.worker_pids(), "the writer": [writer.pid]}
         events, metrics, started_s = database.events(), service.metrics(), time.monotonic()
-        busy_s = {"wrk": _ended_children_s(), **{name: _used_s(those) for name, those in pids.items()}}
+        used_s = _used_s(pids)
         polls = wrk(service.url, "poll", connections=CONNECTIONS, seconds=20).requests_per_s
         took_s = time.monotonic() - started_s
         events, metrics = database.events() - events, service.metrics() - metrics
-        used_s = {"wrk": _ended_children_s(), **{name: _used_s(those) for name, those in pids.items()}}
+        used_s = _used_s(pids) - used_s
         now = datetime.now(UTC).replace(microsecond=0)
-    cores = {name: (used_s[name] - busy_s[name]) / took_s for name in ("the API worker", "wrk", "the writer")}
-    cores["ClickHouse, statements, INSERTs and merges"] = events["OSCPUVirtualTimeMicroseconds"] / took_s / 1e6
+    used_s["ClickHouse, statements, INSERTs and merges"] = events["OSCPUVirtualTimeMicroseconds"] / 1e6
     running = {
         "statements": metrics["pulsehouse_realtime_statement_seconds_sum"],
         "INSERTs": metrics["pulsehouse_insert_seconds_sum"],
@@ -59,7 +58,7 @@ def measure(database: Database, report: "Report") -> None:
         "statements per second": statements / took_s,
         "sites per statement": metrics["pulsehouse_realtime_statement_sites_sum"] / statements,
         "INSERTs per second": metrics["pulsehouse_insert_seconds_count"] / took_s,
-        **{f"cores used by {name}": value for name, value in sorted(cores.items())},
+        **{f"cores used by {name}": value / took_s for name, value in sorted(used_s.items())},
         **{f"{name} under way on average": value / took_s for name, value in running.items()},
     }
     alone = {asked: _statement(database, now, asked, 41) for asked in (1, 150, SITES)}
@@ -89,16 +88,15 @@ def _statement(database: Database, now: datetime, asked: int, times: int) -> dic
     return {"in all, ms": statistics.median(took_ms for _, took_ms in found), **medians}
 
 
-def _used_s(pids: list[int]) -> float:
-    """CPU time of running processes, from /proc: user and system, in ticks of 10 ms."""
-    fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-    return sum(int(field[11]) + int(field[12]) for field in fields) / 100
-
-
-def _ended_children_s() -> float:
-    """CPU time of the benchmark's children that have ended: over one run of wrk, wrk's own."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def _used_s(pids: dict[str, list[int]]) -> Counter[str]:
+    """CPU seconds, user and system: of running processes by name, and of runs of wrk, the children that have ended."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used: Counter[str] = Counter({"wrk": ended.ru_utime + ended.ru_stime})  # type: ignore[dict-item]
+    for name, running in pids.items():
+        for pid in running:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            used[name] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # type: ignore[assignment]
+    return used
 
 
 def _show(report: "Report", load: dict[str, float], alone: dict[int, dict[str, float]]) -> None:

@@ -18,12 +18,11 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from bench.harness import ROOT, SQL, WINDOW_S, Database, traffic
+from bench.harness import REALTIME, SQL, WINDOW_S, Database, traffic
 
 if TYPE_CHECKING:
     from bench.__main__ import Report
 
-REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
 PEERS = [text for name, text in SQL.items() if name.startswith("peer_")]
 HISTORY_DAYS = {"1 hour": 1 / 24, "1 day": 1, "7 days": 7, "30 days": 30}
 RATIO_LIMIT = 1.3  # how much slower history, pageviews or other sites may make the statement

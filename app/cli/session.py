@@ -3,7 +3,7 @@
 import asyncio
 import fcntl
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,11 +15,11 @@ from app.wiring import create_engine, create_store
 Result = TypeVar("Result")
 
 
-def with_store(work: Callable[[Store], Awaitable[Result]]) -> Result:
-    """Run `work` on a database that is migrated, and close it. Raises StartupError or EngineError."""
+def with_store(work: Callable[[Store], Awaitable[Result]], environment: Mapping[str, str] = os.environ) -> Result:
+    """Run `work` on the database that the environment names, migrated. Raises StartupError or EngineError."""
 
     async def session() -> Result:
-        settings = read_settings(os.environ)
+        settings = read_settings(environment)
         require_free_folder(settings)
         store = create_store(settings, create_engine(settings))
         try:
