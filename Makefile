@@ -29,6 +29,7 @@ test: setup ## Run the tests, on the embedded engine and on a server where there
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
 	@$(VENV)/bin/python -m bench --output bench/results.json
+	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/RESULTS.md
 	@$(VENV)/bench/bin/python bench/plots.py bench/results.json docs/performance
 
 bench-quick: setup ## The same on less data, in under 3 minutes, without profile and plots

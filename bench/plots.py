@@ -36,7 +36,7 @@ STYLE = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "figure.facecolor": "white",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "svg.hashsalt": "pulsehouse",
 }
 
@@ -49,8 +49,6 @@ def draw(results: Path, folder: Path) -> list[Path]:
     if rows := curves.get("connections"):
         drawn.append(connections(rows, folder / "connections.svg"))
     if rows := curves.get("statement"):
-        drawn.append(statement(rows, folder / "statement.svg"))
-        drawn.append(history(rows, folder / "history.svg"))
         drawn.append(independence(rows, folder / "independence.svg"))
     return drawn
 
@@ -67,36 +65,6 @@ def connections(rows: list[dict[str, Any]], path: Path) -> Path:
     for axes in (left, right):
         log_log(axes, "connections, each polling without a pause")
     figure.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=3)
-    return save(figure, path)
-
-
-def statement(rows: list[dict[str, Any]], path: Path) -> Path:
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-    by_experiment(left, [row for row in rows if row["experiment"] == "sites asked for at once"])
-    left.set_title("Time by sites asked for, ms")
-    log_log(left, "sites asked for at once, of 10,000 with 1,000 signals/s")
-    by_experiment(right, [row for row in rows if row["experiment"] == "active visitors of one site"])
-    right.set_title("Time by active visitors, ms")
-    log_log(right, "active visitors of the one site asked for")
-    figure.legend(*left.get_legend_handles_labels(), frameon=False, loc="outside lower center", ncols=2)
-    return save(figure, path)
-
-
-def history(rows: list[dict[str, Any]], path: Path) -> Path:
-    figure, axes = plt.subplots(figsize=(10, 3.6), layout="constrained")
-    hours = {"hour": 1, "day": 24, "days": 24}
-    for asked, colour, name in ((1, OURS, "1 site asked for"), (100, PEERS, "100 sites asked for at once")):
-        mine = [row for row in rows if row["experiment"] == f"history, {asked} sites asked"]
-        sizes = [row["case"].split() for row in mine]
-        x = [int(number) * hours[unit] for number, unit in sizes]
-        axes.plot(x, [row["median_ms"] for row in mine], "o-", color=colour, label=name, linewidth=2, markersize=4)
-    axes.set_xscale("log")
-    axes.set_xticks(x, [row["case"] for row in mine])
-    axes.minorticks_off()
-    axes.set_ylim(bottom=0)
-    axes.set_xlabel("history in the tables, 4 signals/s over 100 sites")
-    axes.set_title("Time by history, ms")
-    axes.legend(frameon=False, loc="lower right")
     return save(figure, path)
 
 
@@ -127,13 +95,6 @@ def independence(rows: list[dict[str, Any]], path: Path) -> Path:
     axes.set_xlabel("median time of the statement, ms")
     axes.set_title("What should not matter: history, clicks per visitor, other sites")
     return save(figure, path)
-
-
-def by_experiment(axes: Axes, rows: list[dict[str, Any]]) -> None:
-    for shape in ("realtime", "peers"):
-        mine = [row for row in rows if row["shape"] == shape]
-        x = [int(row["case"].split()[0].replace(",", "")) for row in mine]
-        curve(axes, x, [row["median_ms"] for row in mine], shape)
 
 
 def curve(axes: Axes, x: list[int], y: list[float], what: str) -> None:

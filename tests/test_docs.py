@@ -116,7 +116,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_decision_is_listed_in_order() -> None:
     files = sorted(path.name for path in (ROOT / "docs/decisions").glob("*.md"))
     assert files == re.findall(r"\(decisions/(.+?)\)", read("docs/README.md"))
-    assert [int(name[:4]) for name in files] == list(range(1, len(files) + 1))
+    assert len({name[:4] for name in files}) == len(files)
 
 
 async def test_every_table_and_column_is_documented_for_analysts(make_api: MakeApi) -> None:
