@@ -4,20 +4,17 @@ FROM python:3.13-slim-trixie AS build
 WORKDIR /srv/pulsehouse
 RUN python -m venv .venv
 COPY requirements.lock ./
-RUN sed '/^chdb-core==/,/[^\\]$/d' requirements.lock > /tmp/requirements.lock \
-    && .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
-        --requirement /tmp/requirements.lock
+RUN .venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
+        --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY sql sql
 COPY migrations migrations
-# Editable: the service finds sql/ and migrations/ beside app/.
-RUN .venv/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation --editable . \
-    && .venv/bin/python -m compileall -q app
+RUN .venv/bin/pip install --disable-pip-version-check --no-deps --no-build-isolation .
 
 FROM python:3.13-slim-trixie
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin pulsehouse
-COPY --from=build /srv/pulsehouse /srv/pulsehouse
+COPY --from=build /srv/pulsehouse/.venv /srv/pulsehouse/.venv
 ENV PATH=/srv/pulsehouse/.venv/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /srv/pulsehouse
 USER pulsehouse

@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 SECONDS := 120
+QUIET := --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults bench bench-quick lint format lock clean
+.PHONY: help setup install demo test faults bench bench-quick lint format lock release clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,6 +21,19 @@ $(READY): requirements-dev.lock pyproject.toml
 	@$(VENV)/bin/pip install --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@$(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+TO := /opt/pulsehouse
+EMBEDDED :=
+
+install: ## Install what production needs into TO=/opt/pulsehouse; EMBEDDED=1 adds the embedded engine
+	@mkdir -p "$(TO)" 2>/dev/null && test -w "$(TO)" || \
+		{ echo "cannot write to $(TO); try: sudo make install, or make install TO=DIRECTORY"; exit 1; }
+	@echo "installing into $(TO)"
+	@$(PYTHON) -m venv "$(TO)"
+	@"$(TO)/bin/pip" install $(QUIET) --no-deps --require-hashes -r requirements.lock \
+		$(if $(EMBEDDED),-r requirements-embedded.lock)
+	@"$(TO)/bin/pip" install $(QUIET) --no-deps --no-build-isolation .
+	@echo "done; try: $(TO)/bin/pulsehouse --help"
 
 demo: setup ## Run the whole service on simulated visitors
 	@$(VENV)/bin/pulsehouse demo
@@ -52,12 +66,22 @@ format: setup ## Put the code into shape
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --upgrade --quiet
+
 lock: ## Choose the newest allowed versions of all packages (needs uv)
-	@uv pip compile pyproject.toml --group build --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url --upgrade --quiet --output-file requirements.lock
-	@uv pip compile pyproject.toml --group build --group dev --constraint requirements.lock --universal \
-		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --upgrade --quiet \
+	@$(COMPILE) pyproject.toml --group build --output-file requirements.lock
+	@$(COMPILE) pyproject.toml --extra embedded --group build --group dev --constraint requirements.lock \
 		--output-file requirements-dev.lock
+	@sed -n '/^chdb-core==/,/[^\\]$$/p' requirements-dev.lock > requirements-embedded.lock
+
+release: setup ## Check everything and build dist/: the wheel and the source, of the version in pyproject.toml
+	@test -z "$$(git status --porcelain)" || { echo "commit or remove what git status shows, then: make release"; exit 1; }
+	@grep -q "^## $$($(VENV)/bin/python -c 'import importlib.metadata as m; print(m.version("pulsehouse"))')" CHANGELOG.md || \
+		{ echo "CHANGELOG.md has no section for the version in pyproject.toml"; exit 1; }
+	@.ci/run
+	@rm -rf dist && $(VENV)/bin/python -m hatchling build
+	@ls -l dist
 
 clean: ## Remove .venv and caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

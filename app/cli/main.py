@@ -64,7 +64,8 @@ class OneLineErrors(click.RichGroup):
             if getattr(error.__cause__, "name", "") != "chdb":
                 raise
             raise click.ClickException(
-                "this installation has no embedded engine; set PULSEHOUSE_CLICKHOUSE_URL to a ClickHouse server"
+                "this installation has no embedded engine: set PULSEHOUSE_CLICKHOUSE_URL to a ClickHouse server, "
+                "or install pulsehouse[embedded]"
             ) from None
 
 

@@ -6,6 +6,7 @@ The schemas are made from the types that the handlers decode and encode, so the 
 import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -119,7 +120,7 @@ def make_document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
     _, schemas = msgspec.json.schema_components(types.values(), ref_template=SCHEMA)
     document = {
         "openapi": "3.1.0",
-        "info": {"title": "Pulsehouse", "version": "1", "description": ABOUT},
+        "info": {"title": "Pulsehouse", "version": version("pulsehouse"), "description": ABOUT},
         "paths": plain["paths"],
         "components": {
             "schemas": schemas,

@@ -7,7 +7,9 @@ import msgspec
 
 from app.domain.errors import StartupError
 
-ROOT = Path(__file__).parent.parent.parent
+APP = Path(__file__).parent.parent
+ROOT = APP if (APP / "sql").is_dir() else APP.parent
+"""Where sql/ and migrations/ are: inside the package in a wheel, beside it in a checkout."""
 SQL_FOLDER = ROOT / "sql"
 MIGRATIONS_FOLDER = ROOT / "migrations"
 
