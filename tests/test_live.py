@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,10 @@ FILES = {
     "/": ("index.html", "text/html; charset=utf-8", "no-cache"),
     "/live.css": ("live.css", "text/css; charset=utf-8", "no-cache"),
     "/live.js": ("live.js", "text/javascript; charset=utf-8", "no-cache"),
+    **{
+        f"/live/{name}.js": (f"live/{name}.js", "text/javascript; charset=utf-8", "no-cache")
+        for name in ("ask", "draw", "state", "text")
+    },
     "/favicon.svg": ("favicon.svg", "image/svg+xml", "no-cache"),
     "/js/pulse.js": ("pulse.js", "text/javascript; charset=utf-8", "public, max-age=3600"),
 }
@@ -39,7 +44,15 @@ def test_the_tracker_is_under_one_and_a_half_kilobytes_compressed() -> None:
 
 
 def test_the_live_page_is_under_60_kilobytes_with_all_its_files() -> None:
-    assert sum(path.stat().st_size for path in STATIC.iterdir() if path.name != "pulse.js") < 60_000
+    assert sum(path.stat().st_size for path in STATIC.rglob("*.*") if path.name != "pulse.js") < 60_000
+
+
+def test_every_module_of_the_live_page_is_served_preloaded_and_short() -> None:
+    page, modules = (STATIC / "index.html").read_text(), {path.name for path in (STATIC / "live").iterdir()}
+    assert {name.removeprefix("/live/") for name in FILES if name.startswith("/live/")} == modules
+    assert set(re.findall(r'rel="modulepreload" href="live/([^"]+)"', page)) == modules
+    for path in (STATIC / "live.js", *(STATIC / "live").iterdir()):
+        assert len(path.read_text().splitlines()) < 300, path.name
 
 
 def test_the_live_page_names_no_other_host_and_has_nothing_inline() -> None:
@@ -47,7 +60,7 @@ def test_the_live_page_names_no_other_host_and_has_nothing_inline() -> None:
     assert "<style" not in page
     assert "style=" not in page
     assert "://" not in page
-    assert page.count("<script") == page.count("<script src=") == 1
+    assert page.count("<script") == page.count('<script type="module" src=') == 1
 
 
 @pytest.mark.parametrize("path", FILES)
