@@ -17,7 +17,9 @@ from playwright.async_api import Browser, async_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from app.cli.watch import Screen, Watched
+from app.cli.ask import client_options
+from app.cli.screen import Screen
+from app.cli.watched import Watched
 
 FOLDER = Path(__file__).parent / "screenshots"
 SITE = "site_shop"
@@ -98,8 +100,8 @@ async def take_pictures(browser: Browser, url: str, token: str) -> None:
 
 def terminal(url: str, token: str) -> str:
     """What `pulsehouse watch` shows, as HTML."""
-    with httpx.Client(headers={"Authorization": f"Bearer {token}"}) as client:
-        watched = Watched(client, url, SITE)
+    with httpx.Client(**client_options(url, token)) as client:
+        watched = Watched(client, SITE)
         watched.ask()
     console = Console(
         width=104, height=25, record=True, file=io.StringIO(), force_terminal=True, color_system="standard"

@@ -85,7 +85,7 @@ def test_a_hostile_line_takes_no_longer_than_an_ordinary_one(piece):
     began_s = time.process_time()
     assert read_line(hostile) == "malformed"
     assert read_line(hostile[58:]) == "malformed"
-    assert time.process_time() - began_s < 0.1
+    assert time.process_time() - began_s < 2, "what goes back and forth takes minutes"
 
 
 @pytest.mark.skipif(not REAL_LOG.exists(), reason="the real log is not beside this repository")

@@ -13,11 +13,14 @@ import rich_click as click
 from prometheus_client import REGISTRY
 
 from app.cli.main import main
+from app.domain.realtime import RealtimeAnswer
+from app.domain.signals import Signal
 from app.settings import Settings
 from app.store.engine import ServerEngine
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
 from tests.conftest import IMAGE, Api, MakeApi
+from tests.model import contradictions
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -180,11 +183,82 @@ async def test_the_worked_queries_return_the_numbers_of_the_api(api: Api, time: 
     ] == answer["recentPageviews"]
 
 
-async def test_the_other_queries_run(api: Api) -> None:
+async def test_the_other_queries_return_what_happened_over_midnight_too(api: Api) -> None:
     assert len(QUERIES) == 7
-    await api.track({"siteId": "site_a", "referrer": "https://news.example/"})
-    for query in QUERIES.values():
-        assert await rows_of(api, query)
+    for time, days, visitor, path, referrer in [
+        ("23:59:30", 1, "ann", "/", "https://old.example/"),
+        ("00:01:30", 1, "ann", "/a", "https://news.example/"),
+        ("00:03:20", 0, "bob", "/", "https://news.example/"),
+        ("00:03:25", 0, "bob", "/b", "https://blog.example/"),
+        ("00:03:40", 0, "eve", "/", ""),
+    ]:
+        api.clock.set(time, days=days)
+        signal = {"siteId": "site_a", "path": path, "referrer": referrer, "visitorId": visitor}
+        assert (await api.track(signal, token=api.write)).status_code == 200
+    api.clock.set("00:07:10")
+    now = api.clock()
+    today = now.replace(hour=0, minute=0, second=0)
+    went, by_day, referrers = [await rows_of(api, query) for query in list(QUERIES.values())[4:]]
+
+    assert went == [
+        {"window_end": f"{today + timedelta(minutes=minute):%F %T}", "active_visitors": visitors}
+        for minute, visitors in [(-1, 1), (0, 1), (1, 1), (2, 1), (3, 3), (4, 3), (5, 3), (6, 2), (7, 2)]
+    ]
+    for row in went:
+        api.clock.now = datetime.fromisoformat(row["window_end"] + "+00:00") + timedelta(seconds=50)
+        if api.clock.now <= now:
+            assert (await api.realtime())["activeVisitors"] == row["active_visitors"], row
+    assert by_day == [
+        {"day": f"{today - timedelta(days=1):%F}", "pageviews": 1, "visitors": 1},
+        {"day": f"{today:%F}", "pageviews": 4, "visitors": 3},
+    ]
+    assert referrers == [
+        {"referrer": "news.example", "visitors": 2},
+        {"referrer": "blog.example", "visitors": 1},
+    ]
+
+
+async def test_the_recipe_for_an_analyst_is_understood_and_guards_every_table_that_it_grants(api: Api) -> None:
+    (recipe,) = re.findall(r"```\n(CREATE USER .+?)```", read("docs/analysts.md"), re.DOTALL)
+    for statement in recipe.strip().split(";\n"):
+        assert await api.store.engine.fetch(Statement("docs", f"EXPLAIN AST {statement.removesuffix(';')}"))
+    granted = set(re.findall(r"^GRANT SELECT\S*.* ON pulsehouse\.(\w+) TO ann;", recipe, re.MULTILINE))
+    guarded = set(re.findall(r"^CREATE ROW POLICY \w+ ON pulsehouse\.(\w+) ", recipe, re.MULTILINE))
+    assert granted - {"pageviews"} == guarded
+    assert set(re.findall(r" TO (.+);", recipe)) == {"ann"}
+
+
+EXAMPLES = [
+    pytest.param(example, id=str(page.relative_to(ROOT)))
+    for page in PAGES
+    for example in re.findall(r"^```json\n(.+?)```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    if "activeVisitors" in example
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_of_the_answer_contradicts_itself_nowhere(example: str) -> None:
+    assert contradictions(msgspec.json.decode(example)) == []
+    answer = msgspec.json.decode(example, type=RealtimeAnswer)
+    oldest = answer.timestamp.replace(second=0) - timedelta(minutes=4)
+    times = [view.timestamp for view in answer.recent_pageviews]
+    active = {one.minute for one in answer.visitors_per_minute if one.visitors}
+    assert [one.minute for one in answer.visitors_per_minute] == [
+        f"{oldest + timedelta(minutes=number):%H:%M}" for number in range(5)
+    ]
+    assert all(oldest <= time <= answer.timestamp for time in times)
+    assert {f"{time:%H:%M}" for time in times} <= active
+
+
+def test_the_examples_are_found() -> None:
+    assert len(EXAMPLES) >= 2
+
+
+def test_the_tracker_is_called_with_what_is_kept() -> None:
+    (calls,) = re.findall(r"```javascript\n(.+?)```", read("docs/tracker.md"), re.DOTALL)
+    properties = set(re.findall(r"[{,] ?(\w+):", calls))
+    assert properties
+    assert properties <= {field.encode_name for field in msgspec.structs.fields(Signal)}
 
 
 def test_containers_run_the_clickhouse_of_the_tests_with_a_well_formed_configuration() -> None:

@@ -6,11 +6,13 @@ import gzip
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,13 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from app.cli.access_log import LINE_MAX_BYTES, read_line
-from app.cli.replay import BATCH_MAX_SIGNALS, RETRIES_MAX, Pace, Sender, Source, Tally, replay, replay_log
+from app.cli.ask import NoAnswer, read_answer
+from app.cli.log_replay import BATCH_MAX_BYTES, BATCH_MAX_SIGNALS, Pace, replay_log
+from app.cli.log_source import PIECE_MAX_BYTES, Source
+from app.cli.replay import replay
+from app.cli.sender import RETRIES_MAX, Sender, Tally
 from app.domain.errors import CommitUnclear
+from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.settings import Settings
 from app.wiring import create_app
 
@@ -32,9 +39,18 @@ PEOPLE = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
 
-def line(path: str = "/", *, method: str = "GET", status: int = 200, agent: str = PEOPLE, second: int = 0) -> bytes:
-    when = f"17/May/2015:10:{second // 60:02}:{second % 60:02} +0000"
-    return f'203.0.113.9 - - [{when}] "{method} {path} HTTP/1.1" {status} 5 "-" "{agent}"\n'.encode()
+def line(
+    path: str = "/",
+    *,
+    method: str = "GET",
+    status: int = 200,
+    agent: str = PEOPLE,
+    second: int = 0,
+    referrer: str = "-",
+    when: str = "",
+) -> bytes:
+    when = when or f"17/May/2015:10:{second // 60:02}:{second % 60:02} +0000"
+    return f'203.0.113.9 - - [{when}] "{method} {path} HTTP/1.1" {status} 5 "{referrer}" "{agent}"\n'.encode()
 
 
 def tally(**given: Any) -> dict[str, Any]:
@@ -51,8 +67,9 @@ async def run_replay(
     stop: asyncio.Event | None = None,
 ) -> tuple[dict[str, Any], str | None]:
     """Replay a file; return the tally without its seconds, and what ended it early."""
+    client.headers["Authorization"] = f"Bearer {token}"
     counts, stop = Tally(), stop or asyncio.Event()
-    sender = Sender(client, "site_a", token, counts, stop)
+    sender = Sender(client, "site_a", counts, stop)
     with log.open("rb") as file:
         problem = await replay_log(Source(file.fileno()), sender, Pace(speed) if speed else None, counts, stop)
     return {**msgspec.to_builtins(counts), "seconds": 0.0}, sender.fatal or problem
@@ -99,6 +116,46 @@ async def test_a_signal_that_is_refused_takes_no_other_with_it(api, log_of):
     assert counts["firstError"].startswith("path: ")
     assert counts == tally(lines=602, sent=602, stored=600, failed=2, firstError=counts["firstError"])
     assert await api.select(f"SELECT count() FROM {api.store.engine.database}.pageviews") == "600"
+
+
+async def test_a_long_user_agent_is_cut_as_that_of_a_visitor_is(api, log_of):
+    agent = PEOPLE + " x" * TEXT_MAX_CHARACTERS
+    counts, _ = await run_replay(api.client, log_of(line(agent=agent), line(agent=agent + "y")), token=api.write)
+    assert counts == tally(lines=2, sent=2, stored=2)
+    assert (await api.realtime())["activeVisitors"] == 1
+
+
+@pytest.mark.parametrize(
+    ("referrer", "host"),
+    [
+        ("https://News.example/a/path?and=a#fragment", "news.example"),
+        ("http://news.example:8080/", "news.example"),
+        ("news.example/a", "news.example"),
+        ("android-app://com.example.reader/", "com.example.reader"),
+        ("http://[2001:db8::1]:8080/a", "2001:db8::1"),
+        ("-", ""),
+        ("about:blank#" + "x" * 5000, "about"),
+        ("https://" + "a" * 5000 + ".example/", ""),
+    ],
+)
+async def test_of_a_referrer_the_host_is_sent_and_stored(api, log_of, referrer, host):
+    client, batches = service(stored)
+    log = log_of(line(referrer=referrer))
+    await run_replay(client, log)
+    assert batches[0][0]["referrer"].strip("[]") == host
+    counts, _ = await run_replay(api.client, log, token=api.write)
+    assert counts == tally(lines=1, sent=1, stored=1)
+    assert await api.select(f"SELECT referrer FROM {api.store.engine.database}.pageviews") == host
+
+
+async def test_long_lines_lose_no_page_load_over_a_real_connection(api, log_of):
+    log = log_of(*(line(f"/{number}/" + "a" * 2000, agent=f"{PEOPLE} {'b' * 2000}") for number in range(1200)))
+    async with listening(api) as url:
+        code, out, _ = await pulsehouse(
+            *("replay", str(log), "--site", "site_a", "--url", url, "--key", api.write, "--max", "--json")
+        )
+    assert {**json.loads(out), "seconds": 0.0} == tally(lines=1200, sent=1200, stored=1200)
+    assert code == 0
 
 
 @pytest.mark.skipif(not REAL_LOG.exists(), reason="the real log is not beside this repository")
@@ -198,6 +255,20 @@ async def test_the_command_reads_gzip_from_standard_input_and_a_failure_is_exit_
     assert code == 1
     assert (counts["lines"], counts["stored"], counts["failed"]) == (3, 2, 1)
     assert counts["firstError"].startswith("path: ")
+
+
+async def test_a_file_that_is_no_log_is_said_to_be_none_with_exit_code_1(log_of):
+    log = log_of(b"# A title\n", b"\n", b"Some words.\n")
+    here = ("replay", str(log), "--site", "site_a", "--url", "http://127.0.0.1:1", "--key", "ph_live_x")
+    code, out, err = await pulsehouse(*here, "--json")
+    assert code == 1
+    assert {**json.loads(out), "seconds": 0.0} == tally(lines=3, malformed=3)
+    assert err == (
+        f"Error: {log} is no log in the combined format of Apache and nginx: not one of its 3 lines is a request"
+    )
+    log_of(b"# A title\n", line("/a.css"))
+    code, _, err = await pulsehouse(*here)
+    assert (code, err) == (0, "")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -324,7 +395,7 @@ async def test_what_may_be_stored_already_is_not_sent_again(log_of):
 async def test_another_service_at_the_address_is_told_apart(log_of):
     client, batches = service(lambda _events: httpx.Response(200, text="<html>"))
     _, problem = await run_replay(client, log_of(line()))
-    assert problem == "the answer is not that of POST /api/track; check --url"
+    assert problem == "the answer is not that of Pulsehouse; is --url right?"
     assert len(batches) == 1
 
 
@@ -356,7 +427,74 @@ async def test_batches_are_bounded_and_lines_keep_their_order(log_of):
     }
 
 
-async def test_signals_are_paced_as_logged_times_the_speed_and_never_backwards(log_of):
+async def test_batches_are_bounded_in_bytes_and_a_larger_signal_travels_alone(log_of):
+    sizes_bytes = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        events = json.loads(request.content)["events"]
+        sizes_bytes.append(len(request.content) if len(events) > 1 else 0)
+        return stored(events)
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(handle), base_url="http://pulsehouse.test")
+    lines = [line(f"/{number}/" + "a" * 60_000) for number in range(19)]
+    lines.insert(7, line("/" + "\x01" * 60_000))  # six characters each in JSON
+    counts, _ = await run_replay(client, log_of(*lines))
+    assert counts == tally(lines=20, sent=20, stored=20)
+    assert 0.5 * BATCH_MAX_BYTES < max(sizes_bytes) < 1.01 * BATCH_MAX_BYTES
+    assert sizes_bytes.count(0) == 1
+
+
+async def test_an_error_of_whatever_answers_cannot_steer_the_terminal(log_of):
+    refuse = httpx.Response(418, json={"error": "\x1b]0;evil\x07 \u202etxt"})
+    client, _ = service(lambda _events: refuse)
+    counts, _ = await run_replay(client, log_of(line()))
+    assert counts["firstError"] == "\ufffd]0;evil\ufffd \ufffdtxt (418)"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        *[("0", 0), ("7", 7), ("86400", 60), ("9" * 5000, None), ("-1", None), ("nan", None), ("", None), ("²", None)],
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_in_seconds_within_bounds(header, seconds):
+    response = httpx.Response(503, json={"error": "Busy"}, headers=[(b"Retry-After", header.encode())])
+    with pytest.raises(NoAnswer) as raised:
+        read_answer(response, dict)
+    assert (str(raised.value), raised.value.retry_after_s) == ("Busy (503)", seconds)
+
+
+def test_a_line_with_an_odd_date_and_a_night_hold_nothing_up():
+    pace, began = Pace(speed=2), datetime(2015, 5, 17, 23, 0, tzinfo=UTC)
+    first_s = pace.due_s(began)
+
+    def due_s(**later: float) -> float:
+        return pace.due_s(began + timedelta(**later)) - first_s
+
+    assert due_s(seconds=20) == 10
+    assert due_s(seconds=10) == 10, "times go back and forth a little"
+    assert due_s(seconds=40) == 20
+    assert pace.due_s(datetime.max.replace(tzinfo=timezone(-timedelta(hours=23)))) - first_s == 20
+    assert due_s(seconds=40) == 20
+    assert due_s(seconds=60) == 30
+    assert pace.due_s(datetime.min.replace(tzinfo=timezone(timedelta(hours=23)))) - first_s == 30
+    assert due_s(hours=8) == 30
+    assert due_s(hours=8, seconds=20) == 40
+    assert due_s(seconds=0) == 40, "an older log follows"
+    assert due_s(seconds=20) == 50
+
+
+async def test_a_line_dated_9999_does_not_stall_a_replay(log_of):
+    client, _ = service(stored)
+    odd = "31/Dec/9999:23:59:59 -0100"
+    for lines in ([line(), line(when=odd), line()], [line(when=odd), line(), line()]):
+        async with asyncio.timeout(20):
+            counts, _ = await run_replay(client, log_of(*lines), speed=1)
+        assert counts == tally(lines=3, sent=3, stored=3)
+
+
+async def test_signals_are_sent_when_they_are_due_and_never_backwards(log_of):
     began_s, arrived_s = time.monotonic(), {}
 
     def note(events: list[dict[str, Any]]) -> httpx.Response:
@@ -366,19 +504,17 @@ async def test_signals_are_paced_as_logged_times_the_speed_and_never_backwards(l
     client, _ = service(note)
     log = log_of(line("/0", second=10), line("/20", second=30), line("/back", second=5), line("/40", second=50))
     await run_replay(client, log, speed=40)
-    assert arrived_s["/0"] == pytest.approx(0.1, abs=0.35)
-    assert arrived_s["/20"] - arrived_s["/0"] == pytest.approx(0.5, abs=0.25)
-    assert arrived_s["/back"] >= arrived_s["/20"]
-    assert arrived_s["/40"] - arrived_s["/0"] == pytest.approx(1.0, abs=0.25)
+    assert list(arrived_s) == ["/0", "/20", "/back", "/40"]
+    assert arrived_s["/20"] >= 0.5
+    assert arrived_s["/40"] >= 1.0
 
 
 async def test_stopping_counts_what_was_read_but_not_sent(log_of):
     client, _ = service(stored)
     stop = asyncio.Event()
     asyncio.get_running_loop().call_later(0.5, stop.set)
-    began_s = time.monotonic()
-    counts, problem = await run_replay(client, log_of(line(), line(second=3000)), speed=1, stop=stop)
-    assert time.monotonic() - began_s < 1.5
+    async with asyncio.timeout(60):
+        counts, problem = await run_replay(client, log_of(line(), line(second=3000)), speed=1, stop=stop)
     assert problem is None
     assert counts == tally(lines=2, sent=1, stored=1, unsent=1)
 
@@ -410,6 +546,24 @@ async def test_lines_are_found_whatever_the_pieces(tmp_path):
         with (tmp_path / name).open("rb") as file:
             found = [read_line(one) async for piece in Source(file.fileno()).pieces() for one in piece]
         assert [one if isinstance(one, str) else len(one.path) for one in found] == [2, 20_001, 40_001, "malformed", 5]
+
+
+async def test_gzip_that_becomes_a_thousand_times_as_much_is_read_in_small_pieces(tmp_path):
+    packed = gzip.compress(b"\n" * 20_000_000)
+    assert len(packed) < 25_000
+    (tmp_path / "bomb.gz").write_bytes(packed + gzip.compress(b"x" * 20_000_000))
+    with (tmp_path / "bomb.gz").open("rb") as file:
+        sizes = [len(lines) async for lines in Source(file.fileno()).pieces()]
+    assert sum(sizes) == 20_000_001
+    assert max(sizes) <= PIECE_MAX_BYTES
+
+
+def test_what_reads_sends_and_asks_needs_no_terminal():
+    """They are for any program; what draws and what is a command stands apart."""
+    for name in ("access_log", "ask", "log_replay", "log_source", "plain_text", "sender", "visitors", "watched"):
+        source = (Path(__file__).parents[1] / "app" / "cli" / f"{name}.py").read_text(encoding="utf-8")
+        imported = set(re.findall(r"^(?:from|import) ([\w.]+)", source, re.MULTILINE))
+        assert not {module for module in imported if re.match(r"click|rich|app\.cli\.(output|session|screen)", module)}
 
 
 async def test_an_empty_log_is_a_log(log_of):

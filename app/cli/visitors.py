@@ -13,6 +13,8 @@ from typing import Literal
 import httpx
 import msgspec
 
+from app.cli.ask import NoAnswer, Tracked, asking, client_options, read_answer
+
 HEARTBEAT_S = 30.0
 """A page that stays open says so this often, as the tracker does."""
 READ_MEDIAN_S = 25.0
@@ -30,7 +32,6 @@ WARM_UP_S = 900.0
 """How long before the history people have been arriving, so that it begins with some in the middle of a visit."""
 TICK_S = 0.25
 BATCH_MAX_SIGNALS = 500
-TIMEOUT_S = 5.0
 
 Kind = Literal["pageview", "heartbeat"]
 
@@ -199,9 +200,7 @@ async def simulate(
     """
     seed = random.randrange(2**32) if seed is None else seed
     counts = Counts()
-    async with httpx.AsyncClient(
-        base_url=url.rstrip("/"), headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_S, transport=transport
-    ) as client:
+    async with httpx.AsyncClient(**client_options(url, key), transport=transport) as client:
         sites = [
             asyncio.create_task(_simulate_site(client, site_id, WEBSITES[i % len(WEBSITES)], seed + i, counts))
             for i, site_id in enumerate(site_ids)
@@ -235,7 +234,7 @@ async def _simulate_site(client: httpx.AsyncClient, site_id: str, website: Websi
 
 async def _wait_until_up(client: httpx.AsyncClient) -> None:
     while True:
-        with contextlib.suppress(httpx.TransportError):
+        with contextlib.suppress(NoAnswer), asking(client.base_url):
             if (await client.options("/api/track")).status_code < 500:
                 return
         await asyncio.sleep(TICK_S)
@@ -247,14 +246,13 @@ async def _send(
     """Send a batch. History is dated; what happens now is stamped by the service."""
     body = {"siteId": site_id, "batch": True, "events": [_signal(action, zero) for action in actions]}
     try:
-        response = await client.post("/api/track", json=body)
-    except httpx.TransportError:
+        with asking(client.base_url):
+            response = await client.post("/api/track", json=body)
+        read_answer(response, Tracked)
+    except NoAnswer:
         counts.failed += len(actions)
-        return
-    if response.status_code == 200:
-        counts.sent += len(actions)
     else:
-        counts.failed += len(actions)
+        counts.sent += len(actions)
 
 
 def _signal(action: Action, zero: datetime) -> dict[str, str]:

@@ -19,6 +19,9 @@ from app.store.store import Store
 
 STATIC = Path(__file__).parent.parent / "static"
 
+LIVE_MODULES = ("live/ask.js", "live/draw.js", "live/state.js", "live/text.js")
+"""What live.js imports."""
+
 # This keeps style attributes out too; what the page sizes by script goes through the CSSOM, which is allowed.
 PAGE_POLICY = "; ".join(
     (
@@ -111,6 +114,7 @@ handlers: list[HTTPRouteHandler] = [
     serve_file("/", "index.html", "text/html", {**REVALIDATE, **PAGE_HEADERS}),
     serve_file("/live.css", "live.css", "text/css", REVALIDATE),
     serve_file("/live.js", "live.js", "text/javascript", REVALIDATE),
+    *(serve_file(f"/{name}", name, "text/javascript", REVALIDATE) for name in LIVE_MODULES),
     serve_file("/favicon.svg", "favicon.svg", "image/svg+xml", REVALIDATE),
     serve_file("/js/pulse.js", "pulse.js", "text/javascript", {**ONE_HOUR, **FROM_ANY_SITE}),
     get_track_pixel,

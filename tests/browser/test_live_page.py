@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -244,6 +245,55 @@ async def test_what_visitors_send_is_shown_as_text(service: Service, visitors: V
     await shown(live, health="Live")
     assert await live.locator("#pages bdi").all_inner_texts() == [page_of_evil, "/café"]
     assert visitors.complaints == []
+
+
+ODD = "".join(
+    map(
+        chr,
+        [0x7, 0x1B, 0x7F, 0x9B, 0xAD, 0x61C, *range(0x200B, 0x2010), *range(0x2028, 0x202F), *range(0x2060, 0x206A)],
+    )
+) + "".join(map(chr, [0xFEFF, 0xFFF9, 0xE000, 0xE0041, 0x10FFFF]))
+
+
+async def test_no_page_or_site_looks_like_another(service: Service, visitors: Visitors) -> None:
+    """Characters of category C and ends of lines are shown encoded, wherever a text from elsewhere is shown."""
+    live = await visitors.page()
+    answers = await stage(live)
+    disguised, odd = "/\u202eevil\u202c/txt.exe", f"/{ODD}"
+    answers.body = an_answer(
+        4,
+        pageBreakdown={disguised: 2, odd: 1, "/caf%C3%A9": 1},
+        recentPageviews=[{"page": disguised, "timestamp": "2024-12-10T14:32:15Z", "country": None}],
+    )
+    site = {"id": f"site_{ODD}", "domain": f"{ODD}.example", "domains": [], "name": "\u2067name\u2069"}
+    sites = {"sites": [site, site | {"id": "site_two"}, {"id": f"{ODD}3", "domain": "", "domains": [], "name": ""}]}
+    await live.route("**/api/sites", lambda route: route.fulfill(json=sites))
+    await live.goto(service.page(""))
+    await shown(live, health="Live")
+    assert await live.locator("#pages bdi").all_inner_texts() == [
+        "/%E2%80%AEevil%E2%80%AC/txt.exe",
+        f"/{quote(ODD)}",
+        "/café",
+    ]
+    assert await live.locator("#feed bdi").all_inner_texts() == ["/%E2%80%AEevil%E2%80%AC/txt.exe"]
+    assert await live.locator("#site option").all_inner_texts() == [
+        f"%E2%81%A7name%E2%81%A9 ({quote(ODD)}.example)",
+        f"%E2%81%A7name%E2%81%A9 ({quote(ODD)}.example)",
+        f"{quote(ODD)}3",
+    ]
+    await shown(live, domain=f"{quote(ODD)}.example")
+    everything = await live.evaluate(
+        "document.title + document.body.textContent + [...document.querySelectorAll('[title]')].map(e => e.title)"
+    )
+    assert not set(everything) & set(ODD)
+    assert visitors.complaints == []
+
+
+async def test_a_site_of_the_address_is_shown_encoded_too(service: Service, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("%E2%80%AEevil"))
+    await shown(live, notice_title="This token may not see this site")
+    assert (await live.locator("#site option").all_inner_texts())[-1] == "%E2%80%AEevil"
 
 
 @pytest.mark.parametrize("width", [320, 390])
