@@ -71,6 +71,7 @@ def create_store(settings: Settings, engine: ServerEngine | EmbeddedEngine, cloc
             timeout_s=settings.query_timeout_ms / 1000,
             max_statements=settings.query_max_statements,
             max_sites=settings.query_max_sites,
+            shared_max_rows=settings.query_shared_max_rows,
         ),
         refresh_s=settings.directory_refresh_ms / 1000,
     )

@@ -4,7 +4,7 @@
 -- Reads    visitor_minutes (0005), recent_pageviews (0007)
 -- Params   sites  Array(String)    the sites asked for, distinct
 --          now    DateTime('UTC')  the answers' instant
--- Returns  site_id, answer (JSON object as text); tab-separated
+-- Returns  site_id, rows_read UInt64 (what the answer cost), answer (JSON object as text); tab-separated
 -- Order    none; one row per site asked for, sites without visitors included
 --
 -- Three kinds of rows meet per site: one per active visitor (minutes != 0), the newest 10 pageviews
@@ -17,6 +17,7 @@ WITH {now:DateTime('UTC')} AS now, toStartOfMinute(now) AS newest, newest - 240 
     arraySlice(arrayReverseSort(groupArrayIf((timestamp, page, country), timestamp > toDateTime(0))), 1, 10) AS feed
 SELECT
     site_id,
+    sum(rows) AS rows_read,
     toJSONString(CAST(
         (
             countIf(minutes != 0),
@@ -53,19 +54,20 @@ FROM
         substring(max(latest), 28) AS page,
         groupBitOr(bitShiftLeft(1::UInt8, least(dateDiff('minute', oldest, minute), 4))) AS minutes,
         '' AS country,
-        toDateTime(0, 'UTC') AS timestamp
+        toDateTime(0, 'UTC') AS timestamp,
+        count() AS rows
     FROM visitor_minutes
     WHERE site_id IN {sites:Array(String)} AND minute BETWEEN oldest AND now + 5
     -- around 00:00 UTC a visitor is known by the id under the previous day's salt
     GROUP BY site_id, if(previous_visitor_id != 0 AND toDate(oldest) < toDate(now + 5), previous_visitor_id, visitor_id)
     UNION ALL
-    SELECT site_id, 0, page, 0, country, timestamp
+    SELECT site_id, 0, page, 0, country, timestamp, 1
     FROM recent_pageviews
     WHERE site_id IN {sites:Array(String)} AND minute BETWEEN oldest AND now + 5
     ORDER BY site_id, timestamp DESC, page DESC, country DESC
     LIMIT 10 BY site_id
     UNION ALL
-    SELECT arrayJoin({sites:Array(String)}), 0, '', 0, '', toDateTime(0, 'UTC')
+    SELECT arrayJoin({sites:Array(String)}), 0, '', 0, '', toDateTime(0, 'UTC'), 0
 )
 GROUP BY site_id
 SETTINGS

@@ -1,29 +1,36 @@
 """Coalesced reads: what shares a statement, what must not, and what a failing statement costs its neighbours."""
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 
 from app.domain.errors import Unavailable
+from app.settings import Settings
 from app.store.answers import RealtimeAnswers
-from app.store.engine import EngineError, Parameters
+from app.store.engine import EngineError, Parameters, ServerEngine
 from app.store.statements import Statement
+from tests.conftest import MakeApi
 
+TIMEOUT_EXCEEDED = 159
 MEMORY_LIMIT_EXCEEDED = 241
 
 
 class Database:
-    """Answers each statement when the test lets it; `too_large` sites make theirs fail."""
+    """Answers each statement when the test lets it; `too_large` sites make theirs fail, others have `rows`."""
 
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
         self.running = 0
         self.most_running = 0
         self.too_large: set[str] = set()
+        self.rows: dict[str, int] = {}
         self.code: int | None = MEMORY_LIMIT_EXCEEDED
         self.let = asyncio.Event()
         self.let.set()
+        self.held: dict[str, asyncio.Event] = {}
+        """Statements with one of these sites run until its event is set."""
 
     async def fetch(self, _statement: Statement, parameters: Parameters | None = None) -> bytes:
         sites = list((parameters or {})["sites"])
@@ -34,11 +41,13 @@ class Database:
         try:
             await asyncio.sleep(0)
             await self.let.wait()
+            for site in self.held.keys() & set(sites):
+                await self.held[site].wait()
         finally:
             self.running -= 1
         if self.too_large.intersection(sites):
             raise EngineError(self.code)
-        return "".join(f'{site}\t{{"statement":{number}}}\n' for site in sites).encode()
+        return "".join(f'{site}\t{self.rows.get(site, 1)}\t{{"statement":{number}}}\n' for site in sites).encode()
 
 
 def answers_of(
@@ -51,6 +60,7 @@ def answers_of(
         timeout_s=timeout_s,
         max_statements=max_statements,
         max_sites=max_sites,
+        shared_max_rows=1_000,
     )
 
 
@@ -129,22 +139,141 @@ async def test_a_site_that_was_too_large_does_not_take_all_its_neighbours_down_a
             assert len(database.asked[before]) < 64
 
 
-@pytest.mark.parametrize("code", [None, 516])
-async def test_a_failure_that_is_not_over_the_sites_is_not_repeated(code: int | None) -> None:
+async def test_a_failure_that_is_not_over_the_sites_is_not_repeated() -> None:
     database = Database()
-    database.too_large, database.code = {"site_0"}, code
     answers = answers_of(database)
-    if code is not None:
-        refused = EngineError(code, written=False)
 
-        async def refuse(*_: object) -> bytes:
-            database.asked.append([])
-            raise refused
+    async def refuse(*_: object) -> bytes:
+        database.asked.append([])
+        raise EngineError(516, written=False)
 
-        database.fetch = refuse  # type: ignore[method-assign]
+    database.fetch = refuse  # type: ignore[method-assign]
     results = await asyncio.gather(*[answers.of("acme", f"site_{n}") for n in range(8)], return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
     assert len(database.asked) == 1
+
+
+@pytest.mark.parametrize("code", [None, MEMORY_LIMIT_EXCEEDED])
+async def test_a_statement_without_an_answer_is_split_like_one_that_was_too_large(code: int | None) -> None:
+    database = Database()
+    database.too_large, database.code = {"site_3"}, code
+    answers = answers_of(database)
+    results = await asyncio.gather(*[answers.of("acme", f"site_{n}") for n in range(8)], return_exceptions=True)
+    assert [number for number, result in enumerate(results) if isinstance(result, Unavailable)] == [3]
+
+
+async def test_polls_of_a_site_whose_statement_runs_wait_for_the_next_and_take_no_second_place() -> None:
+    database = Database()
+    answers = answers_of(database, max_statements=2)
+    first = await hold(database, answers, "large")
+    later = [asyncio.create_task(answers.of("acme", "large")) for _ in range(3)]
+    other = asyncio.create_task(answers.of("acme", "other"))
+    await turn()
+    assert database.asked == [["large"], ["other"]]
+    database.let.set()
+    await asyncio.gather(first, other, *later)
+    assert database.asked == [["large"], ["other"], ["large"]]
+
+
+async def ask_again_and_again(answers: RealtimeAnswers, site_id: str) -> None:
+    while True:
+        with suppress(Unavailable):
+            await answers.of("rival", site_id)
+
+
+@pytest.mark.parametrize("why", ["rows", "failure"])
+async def test_large_sites_never_hold_up_the_others(why: str) -> None:
+    database = Database()
+    large = ("large_1", "large_2")
+    if why == "rows":
+        database.rows = dict.fromkeys(large, 1001)
+    else:
+        database.too_large = set(large)
+    answers = answers_of(database, max_statements=2)
+    pollers = [asyncio.create_task(ask_again_and_again(answers, site)) for site in large]
+    await asyncio.gather(*[answers.of("acme", f"site_{n}") for n in range(20)])
+    while sum(sites in (["large_1"], ["large_2"]) for sites in database.asked) < 4:
+        await turn()
+    database.held = {site: asyncio.Event() for site in large}
+    await turn()
+    for _ in range(5):
+        await asyncio.gather(*[answers.of("acme", f"site_{n}") for n in range(20)])
+    assert database.running == 1
+    for poller in pollers:
+        poller.cancel()
+
+
+async def test_with_one_statement_at_a_time_large_sites_and_the_others_take_turns() -> None:
+    database = Database()
+    database.rows = {"large_1": 1_001, "large_2": 1_001}
+    answers = answers_of(database)
+    await asyncio.gather(*[answers.of("rival", site) for site in database.rows])
+    database.asked.clear()
+    busy = await hold(database, answers, "site_0")
+    polls = [answers.of("rival", site) for site in database.rows] + [answers.of("acme", f"site_{n}") for n in (1, 2)]
+    waiting = asyncio.gather(*polls)
+    await turn()
+    late = asyncio.create_task(answers.of("acme", "site_0"))
+    database.let.set()
+    await asyncio.gather(busy, waiting, late)
+    assert database.asked == [["site_0"], ["large_1"], ["site_1", "site_2", "site_0"], ["large_2"]]
+
+
+async def test_a_site_that_has_become_small_shares_again() -> None:
+    database = Database()
+    database.rows = {"site_0": 1_001}
+    answers = answers_of(database)
+
+    async def asked() -> list[list[str]]:
+        before = len(database.asked)
+        await asyncio.gather(*[answers.of("acme", site) for site in ("site_0", "site_1")])
+        return sorted(database.asked[before:])
+
+    together, apart = [["site_0", "site_1"]], [["site_0"], ["site_1"]]
+    assert [await asked(), await asked()] == [together, apart]
+    database.rows.clear()
+    assert [await asked(), await asked()] == [apart, together]
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>fine</html>", b"site_0\t1\t{}\n", b"site_0\tmany\t{}\nsite_1\t1\t{}\n"])
+async def test_an_answer_that_is_not_clickhouses_is_never_passed_on_and_ends_nothing(body: bytes) -> None:
+    database = Database()
+    answers = answers_of(database)
+    fetch = database.fetch
+
+    async def garbled(*_: object) -> bytes:
+        return body
+
+    database.fetch = garbled  # type: ignore[method-assign]
+    polls = [answers.of("acme", f"site_{number}") for number in range(2)]
+    results = await asyncio.gather(*polls, return_exceptions=True)
+    assert isinstance(results[1], Unavailable)
+    assert isinstance(results[0], Unavailable) or results[0] == b"{}"
+    database.fetch = fetch  # type: ignore[method-assign]
+    assert await answers.of("acme", "site_1") == b'{"statement":1}'
+
+
+async def test_a_defect_is_503_at_once_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    database = Database()
+    answers = answers_of(database, timeout_s=60)
+
+    async def broken(*_: object) -> bytes:
+        raise RuntimeError("a defect")
+
+    database.fetch = broken  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await answers.of("acme", "site")
+    assert "a defect" in caplog.text
+
+
+async def test_ids_that_are_long_together_travel_in_several_statements() -> None:
+    database = Database()
+    answers = answers_of(database, max_sites=100_000)
+    sites = [f"{number:064}" for number in range(4_000)]
+    await asyncio.gather(*[answers.of("acme", site) for site in sites])
+    assert sorted(site for asked in database.asked for site in asked) == sites
+    assert all(sum(len(site) + 3 for site in asked) < 131_072 for asked in database.asked)
+    assert len(database.asked) == 3
 
 
 async def test_a_poll_gives_up_when_its_time_is_over_and_its_site_is_not_asked_for_any_more() -> None:
@@ -173,3 +302,22 @@ async def test_a_caller_that_is_gone_is_not_asked_for() -> None:
     database.let.set()
     await asyncio.gather(first, stays)
     assert database.asked == [["running"], ["stays"]]
+
+
+async def test_a_statement_over_its_time_is_ended_by_clickhouse_which_says_so(server_url: str) -> None:
+    engine = ServerEngine(server_url, query_timeout_s=1, insert_timeout_s=1)
+    slow = Statement("slow", "SELECT sleep(1.5)")
+    with pytest.raises(EngineError) as failure:
+        await engine.fetch(slow)
+    await engine.close()
+    assert failure.value.code == TIMEOUT_EXCEEDED
+
+
+async def test_more_ids_than_a_parameter_may_hold_are_asked_for_without_a_failure(
+    make_api: MakeApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = await make_api(Settings(query_max_sites=100_000, query_max_statements=1))
+    sites = [f"{number:064}" for number in range(2_500)]
+    answers = await asyncio.gather(*[api.store.answers.of("acme", site) for site in sites])
+    assert len(answers) == 2_500
+    assert caplog.text == ""

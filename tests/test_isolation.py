@@ -47,7 +47,7 @@ class CountingEngine:
 
     async def fetch(self, _statement: Statement, parameters: Any = None) -> bytes:
         self.read += parameters["sites"]
-        return b"".join(f"{site}\tanswer of {site}\n".encode() for site in parameters["sites"])
+        return b"".join(f"{site}\t1\tanswer of {site}\n".encode() for site in parameters["sites"])
 
     async def execute(self, _statement: Statement, _parameters: Any = None, rows: bytes | None = None) -> None:
         self.written.append(rows or b"")

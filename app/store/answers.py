@@ -16,25 +16,71 @@ log = logging.getLogger(__name__)
 
 Poll = asyncio.Future[bytes]
 
+MAX_LIST_BYTES = 120_000
+"""Of the ids in one statement together: ClickHouse takes a parameter of 131,072 bytes (http_max_field_value_size)."""
+
+SPLIT = 8
+"""Into how many parts a failed statement is split. Each round may cost its time limit, so few rounds are better."""
+
 
 class _Asked:
-    """A site in a statement, and the polls that wait for its answer."""
+    """A site in a statement, the polls that wait for its answer, and those that have come since it started."""
 
-    __slots__ = ("polls", "tenant")
+    __slots__ = ("later", "polls", "tenant")
 
     def __init__(self, tenant: str, polls: list[Poll]) -> None:
         self.tenant = tenant
         self.polls = polls
+        self.later: list[Poll] = []
+
+
+class _Lane:
+    """Sites that wait for a statement, and how many statements may run for sites of this kind at once."""
+
+    def __init__(self, max_statements: int, max_sites: int) -> None:
+        self.room = max_statements
+        self._max_sites = max_sites
+        self._waiting: dict[str, dict[str, list[Poll]]] = {}  # tenant -> site -> polls
+
+    def add(self, tenant: str, site_id: str, polls: list[Poll]) -> None:
+        self._waiting.setdefault(tenant, {}).setdefault(site_id, []).extend(polls)
+
+    def take(self, suspects: Mapping[str, int]) -> dict[str, _Asked]:
+        """Take sites for a statement: one of each tenant in turn, so that a large tenant starves nobody.
+
+        Sites whose polls have all given up are dropped.
+        """
+        group: dict[str, _Asked] = {}
+        room, list_bytes, progress = self._max_sites, 0, True
+        while progress and len(group) < room:
+            progress = False
+            for tenant, sites in list(self._waiting.items()):
+                site_id = next(iter(sites))
+                room_with_it = min(room, suspects.get(site_id, room))
+                bytes_with_it = list_bytes + _list_bytes(site_id)
+                if group and (len(group) >= room_with_it or bytes_with_it > MAX_LIST_BYTES):
+                    continue  # it leads a later statement
+                progress = True
+                polls = sites.pop(site_id)
+                del self._waiting[tenant]
+                if sites:
+                    self._waiting[tenant] = sites  # behind the other tenants
+                if any(not poll.done() for poll in polls):
+                    room, list_bytes = room_with_it, bytes_with_it
+                    group[site_id] = _Asked(tenant, polls)
+        return group
 
 
 class RealtimeAnswers:
     """Answers polls with as few statements as possible, none of them older than the poll.
 
     At most `max_statements` run at once. What arrives meanwhile waits; the next statement takes up to `max_sites`
-    waiting sites, in turn from each tenant. All polls for one site share the bytes of one answer.
+    waiting sites, in turn from each tenant. All polls for one site share the bytes of one answer, and a site is in one
+    statement at a time: polls that come while it runs wait for the site's next one.
 
-    When a statement fails over its sites (memory, time), they are asked for again in ever smaller groups, so that
-    one site that is too large soon fails alone.
+    When a statement fails over its sites (memory, time), they become suspects and are asked for again in ever smaller
+    groups, so that one site that is too large soon is alone. A site whose answer took more than `shared_max_rows` rows
+    is asked for alone too. Suspects never take the last statement: the other sites do not wait for them.
     """
 
     def __init__(
@@ -46,15 +92,19 @@ class RealtimeAnswers:
         timeout_s: float,
         max_statements: int,
         max_sites: int,
+        shared_max_rows: int,
     ) -> None:
         self._engine = engine
         self._statement = statements["realtime"]
         self._clock = clock
         self._deadlines = Deadlines(timeout_s)
         self._max_statements = max_statements
-        self._max_sites = max_sites
-        self._waiting: dict[str, dict[str, list[Poll]]] = {}  # tenant -> site -> polls
+        self._shared_max_rows = shared_max_rows
+        self._trusted = _Lane(max_statements, max_sites)
+        self._suspected = _Lane(max(1, max_statements - 1), max_sites)
+        self._turns = [self._trusted, self._suspected]
         self._suspects: dict[str, int] = {}  # site -> how many sites may share its statement
+        self._asked: dict[str, _Asked] = {}  # the sites in running statements
         self._running: set[asyncio.Task[None]] = set()
         self._starting = False
 
@@ -68,7 +118,11 @@ class RealtimeAnswers:
             raise Unavailable from None
 
     def _ask(self, tenant: str, site_id: str, polls: list[Poll]) -> None:
-        self._waiting.setdefault(tenant, {}).setdefault(site_id, []).extend(polls)
+        if asked := self._asked.get(site_id):
+            asked.later.extend(polls)
+            return
+        lane = self._suspected if site_id in self._suspects else self._trusted
+        lane.add(tenant, site_id, polls)
         if not self._starting and len(self._running) < self._max_statements:
             # Not at once: what arrives in the same turn of the event loop is to travel in the same statement.
             asyncio.get_running_loop().call_soon(self._start)
@@ -76,74 +130,88 @@ class RealtimeAnswers:
 
     def _start(self) -> None:
         self._starting = False
-        while len(self._running) < self._max_statements and (group := self._take()):
-            task = asyncio.create_task(self._answer(group), name="realtime statement")
-            self._running.add(task)
-            task.add_done_callback(self._next)
+        while len(self._running) < self._max_statements and self._start_one():
+            pass
+
+    def _start_one(self) -> bool:
+        for lane in self._turns:
+            if lane.room and (group := lane.take(self._suspects)):
+                self._turns.sort(key=lambda other: other is lane)  # the other one's turn, where both wait
+                lane.room -= 1
+                self._asked.update(group)
+                task = asyncio.create_task(self._run(lane, group), name="realtime statement")
+                self._running.add(task)
+                task.add_done_callback(self._next)
+                return True
+        return False
 
     def _next(self, task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
         self._start()
 
-    async def _answer(self, group: dict[str, _Asked]) -> None:
-        started_s = time.perf_counter()
-        metrics.statement_sites.observe(len(group))
+    async def _run(self, lane: _Lane, group: dict[str, _Asked]) -> None:
         try:
-            body = await self._engine.fetch(self._statement, {"sites": list(group), "now": self._clock()})
+            await self._answer(group)
         except EngineError as error:
             metrics.statements.labels("failed").inc()
             log.warning("realtime statement for %d sites failed: %s", len(group), error.detail)
             self._fail(group, error)
-            return
+        except Exception:
+            metrics.statements.labels("failed").inc()
+            log.exception("realtime statement for %d sites failed", len(group))
+            self._fail(group, EngineError(None, written=False))
+        finally:
+            lane.room += 1
+            for site_id, asked in group.items():
+                del self._asked[site_id]
+                if asked.later:
+                    self._ask(asked.tenant, site_id, asked.later)
+
+    async def _answer(self, group: dict[str, _Asked]) -> None:
+        started_s = time.perf_counter()
+        metrics.statement_sites.observe(len(group))
+        body = await self._engine.fetch(self._statement, {"sites": list(group), "now": self._clock()})
+        answers = _read(body, group)
         metrics.statements.labels("answered").inc()
         metrics.statement_seconds.observe(time.perf_counter() - started_s)
         answered = 0
-        for line in body.splitlines():
-            site_id, _, text = line.partition(b"\t")
-            for poll in group[site_id.decode()].polls:
+        for site_id, rows, text in answers:
+            for poll in group[site_id].polls:
                 if not poll.done():
                     poll.set_result(text)
                     answered += 1
+            if rows > self._shared_max_rows:
+                self._suspects[site_id] = 1
+            elif site_id in self._suspects:
+                del self._suspects[site_id]
         metrics.polls_answered.inc(answered)
         self._deadlines.forget_done()
-        self._trust(group)
 
     def _fail(self, group: dict[str, _Asked], error: EngineError) -> None:
-        over_its_sites = error.code is not None and error.written is not False and len(group) > 1
+        over_its_sites = error.written is not False
         for site_id, asked in group.items():
             if over_its_sites:
-                self._suspects[site_id] = len(group) // 2
-                self._ask(asked.tenant, site_id, asked.polls)
-            else:
-                for poll in asked.polls:
-                    if not poll.done():
-                        poll.set_exception(Unavailable())
+                self._suspects[site_id] = max(1, len(group) // SPLIT)
+            if over_its_sites and len(group) > 1:
+                asked.later.extend(asked.polls)
+                continue
+            for poll in asked.polls:
+                if not poll.done():
+                    poll.set_exception(Unavailable())
 
-    def _trust(self, group: dict[str, _Asked]) -> None:
-        for site_id in self._suspects.keys() & group.keys():
-            self._suspects[site_id] *= 2
-            if self._suspects[site_id] >= self._max_sites:
-                del self._suspects[site_id]
 
-    def _take(self) -> dict[str, _Asked]:
-        """Take up to max_sites waiting sites: one of each tenant in turn, so that a large tenant starves nobody.
+def _read(body: bytes, group: Mapping[str, _Asked]) -> list[tuple[str, int, bytes]]:
+    """The sites, rows and answers of a result. Raises EngineError when it does not answer exactly what was asked."""
+    try:
+        lines = [line.split(b"\t", 2) for line in body.split(b"\n") if line]
+        answers = [(site_id.decode(), int(rows), text) for site_id, rows, text in lines]
+    except ValueError:
+        raise EngineError(None, detail="the answer is not ClickHouse's") from None
+    if len(answers) != len(group) or {site_id for site_id, _, _ in answers} != group.keys():
+        raise EngineError(None, detail="the answer speaks of other sites than were asked for")
+    return answers
 
-        Sites whose polls have all given up are dropped.
-        """
-        group: dict[str, _Asked] = {}
-        room, progress = self._max_sites, True
-        while progress and len(group) < room:
-            progress = False
-            for tenant, sites in list(self._waiting.items()):
-                site_id = next(iter(sites))
-                room_with_it = min(room, self._suspects.get(site_id, room))
-                if len(group) >= room_with_it:
-                    continue  # it leads a later statement
-                room, progress = room_with_it, True
-                polls = sites.pop(site_id)
-                del self._waiting[tenant]
-                if sites:
-                    self._waiting[tenant] = sites  # behind the other tenants
-                if any(not poll.done() for poll in polls):
-                    group[site_id] = _Asked(tenant, polls)
-        return group
+
+def _list_bytes(site_id: str) -> int:
+    """The length of an id in a list, its quotes, comma and escapes included; never too small."""
+    return len(site_id.encode("unicode_escape")) + site_id.count("'") + 3

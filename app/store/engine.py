@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 Parameters = Mapping[str, Any]
 EMBEDDED_DATABASE = "pulsehouse"
+READ_GRACE_S = 2  # from the end of a read's time to the answer that says so
 EMBEDDED_CLIENTS = 3  # one to insert and two to read; the lock of the embedded backend is per client
 
 # Refused before anything was written: access (497, 516, 194, 192), read-only user or server (164), no such
@@ -134,7 +135,9 @@ class ServerEngine:
             return self._clients[use]
 
     async def _open(self, use: str, database: str) -> AsyncClient:
-        timeout_s = self._timeouts[use]
+        timeout_s = max(1, round(self._timeouts[use]))
+        # The server ends a read itself and says so; only where nothing comes at all does the driver give up.
+        answer_s = timeout_s + READ_GRACE_S if use == "read" else timeout_s
         return await clickhouse_connect.get_async_client(
             host=self._host,
             port=self._port,
@@ -144,13 +147,13 @@ class ServerEngine:
             secure=self._secure,
             compress=False,
             query_retries=0,
-            connect_timeout=min(2, max(1, round(timeout_s))),
-            send_receive_timeout=max(1, round(timeout_s)),
+            connect_timeout=min(2, timeout_s),
+            send_receive_timeout=answer_s,
             connector_limit=self._connections,
             connector_limit_per_host=self._connections,
             show_clickhouse_errors=True,
             autogenerate_query_id=False,
-            settings={"max_execution_time": max(1, round(timeout_s))} if use == "read" else {},
+            settings={"max_execution_time": timeout_s} if use == "read" else {},
         )
 
 

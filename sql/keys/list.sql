@@ -2,12 +2,12 @@
 --
 -- Serves   the directory that every worker keeps in memory, `pulsehouse key list`
 -- Reads    api_keys (0002)
--- Params   age_ms  UInt64  rows written in the last so many milliseconds, by the clock of ClickHouse
+-- Params   since  DateTime64(3, 'UTC')  the newest row known; rows of the last 60 s come again, as one may commit late
 -- Returns  id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at, updated_at (RFC 3339, UTC)
 -- Order    created_at, id
 SELECT id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at, updated_at
 FROM api_keys FINAL
-WHERE updated_at >= now64(3, 'UTC') - toIntervalMillisecond({age_ms:UInt64})
+WHERE updated_at > {since:DateTime64(3, 'UTC')} OR updated_at >= now64(3, 'UTC') - toIntervalSecond(60)
 ORDER BY created_at, id
 SETTINGS date_time_output_format = 'iso'
 FORMAT JSONEachRow

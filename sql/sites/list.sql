@@ -2,12 +2,12 @@
 --
 -- Serves   the directory that every worker keeps in memory, `pulsehouse site list`
 -- Reads    sites (0001)
--- Params   age_ms  UInt64  rows written in the last so many milliseconds, by the clock of ClickHouse
+-- Params   since  DateTime64(3, 'UTC')  the newest row known; rows of the last 60 s come again, as one may commit late
 -- Returns  id, tenant, domains, name, created_at and updated_at (RFC 3339, UTC)
 -- Order    id
 SELECT id, tenant, domains, name, created_at, updated_at
 FROM sites FINAL
-WHERE updated_at >= now64(3, 'UTC') - toIntervalMillisecond({age_ms:UInt64})
+WHERE updated_at > {since:DateTime64(3, 'UTC')} OR updated_at >= now64(3, 'UTC') - toIntervalSecond(60)
 ORDER BY id
 SETTINGS date_time_output_format = 'iso'
 FORMAT JSONEachRow
