@@ -8,7 +8,7 @@ import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from app.cli.session import with_store
+from app.cli.database import with_store
 from app.store.statements import Statement
 from app.store.store import Store
 from bench.harness import ROOT, SQL, WINDOW_S, Database, serve, steady_writer, traffic, wrk

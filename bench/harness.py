@@ -23,7 +23,7 @@ from urllib.request import urlopen
 import clickhouse_connect
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.cli.session import with_store
+from app.cli.database import with_store
 from app.store.store import Store
 
 BENCH = Path(__file__).resolve().parent

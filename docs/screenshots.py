@@ -17,9 +17,9 @@ from playwright.async_api import Browser, async_playwright
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from app.cli.ask import client_options
-from app.cli.screen import Screen
-from app.cli.watched import Watched
+from app.client.ask import client_options
+from app.client.screen import Screen
+from app.client.watched import Watched
 
 FOLDER = Path(__file__).parent / "screenshots"
 SITE = "site_shop"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.access_log import LINE_MAX_BYTES, PageLoad, read_line
+from app.client.access_log import LINE_MAX_BYTES, PageLoad, read_line
 
 REAL_LOG = Path(__file__).parents[2] / "shared" / "data" / "access.log.gz"
 

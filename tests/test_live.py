@@ -19,10 +19,10 @@ import httpx
 import pytest
 from rich.console import Console
 
-from app.cli.ask import NoAnswer, client_options
-from app.cli.plain_text import clean
-from app.cli.screen import Screen
-from app.cli.watched import Watched
+from app.client.ask import NoAnswer, client_options
+from app.client.plain_text import clean
+from app.client.screen import Screen
+from app.client.watched import Watched
 from tests.conftest import BROWSER, Api
 
 STATIC = Path(__file__).parent.parent / "app" / "static"

@@ -23,12 +23,12 @@ from click.testing import CliRunner
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from app.cli.access_log import LINE_MAX_BYTES, read_line
-from app.cli.ask import NoAnswer, read_answer
-from app.cli.log_replay import BATCH_MAX_BYTES, BATCH_MAX_SIGNALS, Pace, replay_log
-from app.cli.log_source import PIECE_MAX_BYTES, Source
 from app.cli.replay import replay
-from app.cli.sender import RETRIES_MAX, Sender, Tally
+from app.client.access_log import LINE_MAX_BYTES, read_line
+from app.client.ask import NoAnswer, read_answer
+from app.client.log_replay import BATCH_MAX_BYTES, BATCH_MAX_SIGNALS, Pace, replay_log
+from app.client.log_source import PIECE_MAX_BYTES, Source
+from app.client.sender import RETRIES_MAX, Sender, Tally
 from app.domain.errors import CommitUnclear
 from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.settings import Settings
@@ -428,20 +428,20 @@ async def test_batches_are_bounded_and_lines_keep_their_order(log_of):
 
 
 async def test_batches_are_bounded_in_bytes_and_a_larger_signal_travels_alone(log_of):
-    sizes_bytes = []
+    batches = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         events = json.loads(request.content)["events"]
-        sizes_bytes.append(len(request.content) if len(events) > 1 else 0)
+        batches.append((len(request.content), [event["path"][:2] for event in events]))
         return stored(events)
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(handle), base_url="http://pulsehouse.test")
-    lines = [line(f"/{number}/" + "a" * 60_000) for number in range(19)]
-    lines.insert(7, line("/" + "\x01" * 60_000))  # six characters each in JSON
+    lines = [line("/a" + "a" * 60_000) for _ in range(19)]
+    lines.insert(7, line("/\x01" + "\x01" * 60_000))  # six characters each in JSON
     counts, _ = await run_replay(client, log_of(*lines))
     assert counts == tally(lines=20, sent=20, stored=20)
-    assert 0.5 * BATCH_MAX_BYTES < max(sizes_bytes) < 1.01 * BATCH_MAX_BYTES
-    assert sizes_bytes.count(0) == 1
+    large = [(size_bytes, paths) for size_bytes, paths in batches if size_bytes > 1.01 * BATCH_MAX_BYTES]
+    assert [paths for _, paths in large] == [["/\x01"]]
 
 
 async def test_an_error_of_whatever_answers_cannot_steer_the_terminal(log_of):

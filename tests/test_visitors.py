@@ -8,7 +8,7 @@ from itertools import pairwise, takewhile
 import httpx
 import pytest
 
-from app.cli.visitors import (
+from app.client.simulation import (
     BATCH_MAX_SIGNALS,
     HEARTBEAT_S,
     HISTORY_S,

@@ -11,7 +11,7 @@ import rich_click as click
 from rich.console import Console
 
 from app.cli.serve import configure_logging, require_free_port, serve_here
-from app.cli.visitors import simulate
+from app.client.simulation import simulate
 from app.domain.errors import StartupError
 from app.settings import Settings
 from app.wiring import create_engine, create_store

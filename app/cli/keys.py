@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import rich_click as click
 
+from app.cli.database import with_store
 from app.cli.output import as_json_option, print_json, print_table
-from app.cli.session import with_store
 from app.domain.access import SCOPES
 from app.store.directory import ApiKeyRow
 from app.store.store import Store

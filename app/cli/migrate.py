@@ -2,8 +2,8 @@
 
 import rich_click as click
 
+from app.cli.database import with_store
 from app.cli.output import as_json_option, print_json
-from app.cli.session import with_store
 from app.store.store import Store
 
 

@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from app.cli.ask import client_options, is_token
-from app.cli.log_replay import Pace, replay_log
-from app.cli.log_source import Source
 from app.cli.output import as_json_option, print_json
-from app.cli.sender import Sender, Tally
+from app.client.ask import client_options, is_token
+from app.client.log_replay import Pace, replay_log
+from app.client.log_source import Source
+from app.client.sender import Sender, Tally
 
 DRAW_EVERY_S = 0.2
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}

@@ -18,7 +18,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server as EmbeddedServer
 
-from app.cli.session import require_free_folder
+from app.cli.database import require_free_folder
 from app.domain.errors import StartupError
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError

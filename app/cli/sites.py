@@ -5,8 +5,8 @@ import secrets
 
 import rich_click as click
 
+from app.cli.database import with_store
 from app.cli.output import as_json_option, print_json, print_table
-from app.cli.session import with_store
 from app.store.directory import SiteRow
 from app.store.store import Store
 

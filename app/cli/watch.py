@@ -14,10 +14,10 @@ import rich_click as click
 from rich.console import Console
 from rich.live import Live
 
-from app.cli.ask import NoAnswer, asking, client_options, is_token
-from app.cli.plain_text import clean
-from app.cli.screen import Screen, count, span
-from app.cli.watched import Watched
+from app.client.ask import NoAnswer, asking, client_options, is_token
+from app.client.plain_text import clean
+from app.client.screen import Screen, count, span
+from app.client.watched import Watched
 
 WAYS_OUT = {
     None: "is --url right, and the service up?",

@@ -6,9 +6,9 @@ import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from app.cli.access_log import PageLoad, read_line
-from app.cli.log_source import Source
-from app.cli.sender import Encoded, Sender, Tally, encode_signal, pause
+from app.client.access_log import PageLoad, read_line
+from app.client.log_source import Source
+from app.client.sender import Encoded, Sender, Tally, encode_signal, pause
 
 BATCH_MAX_SIGNALS = 500
 BATCH_MAX_BYTES = 262_144

@@ -7,7 +7,7 @@ import stat
 import zlib
 from collections.abc import AsyncIterator
 
-from app.cli.access_log import LINE_MAX_BYTES
+from app.client.access_log import LINE_MAX_BYTES
 
 PIECE_MAX_BYTES = 16_384
 """Of what is read at once, and of what it becomes decompressed: gzip can make a thousand bytes of one."""

@@ -10,8 +10,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.plain_text import clean
-from app.cli.watched import Watched
+from app.client.plain_text import clean
+from app.client.watched import Watched
 from app.domain.realtime import RealtimeAnswer
 
 NARROW_COLUMNS = 76

@@ -8,8 +8,8 @@ from typing import Literal
 import httpx
 import msgspec
 
-from app.cli.access_log import PageLoad
-from app.cli.ask import NoAnswer, Tracked, asking, read_answer
+from app.client.access_log import PageLoad
+from app.client.ask import NoAnswer, Tracked, asking, read_answer
 from app.domain.signals import TEXT_MAX_CHARACTERS, clean_referrer
 
 RETRIES_MAX = 10

@@ -13,7 +13,7 @@ from typing import Literal
 import httpx
 import msgspec
 
-from app.cli.ask import NoAnswer, Tracked, asking, client_options, read_answer
+from app.client.ask import NoAnswer, Tracked, asking, client_options, read_answer
 
 HEARTBEAT_S = 30.0
 """A page that stays open says so this often, as the tracker does."""

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict, TypeVar
 import httpx
 import msgspec
 
-from app.cli.plain_text import clean
+from app.client.plain_text import clean
 from app.domain.errors import CommitUnclear
 
 TIMEOUT = httpx.Timeout(15, connect=5)

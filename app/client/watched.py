@@ -4,7 +4,7 @@ import time
 
 import httpx
 
-from app.cli.ask import NoAnswer, asking, read_answer
+from app.client.ask import NoAnswer, asking, read_answer
 from app.domain.realtime import RealtimeAnswer
 
 POLL_S = 5.0
