@@ -189,14 +189,16 @@ def stand_in() -> Iterator[StandIn]:
 WATCH = [sys.executable, "-c", "from app.cli.watch import watch; watch()", "site_a"]
 
 
-def test_watch_prints_plain_lines_when_piped_and_ends_cleanly(stand_in: StandIn) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watch_prints_plain_lines_when_piped_and_ends_cleanly(stand_in: StandIn, number: signal.Signals) -> None:
     environment = {**os.environ, "PULSEHOUSE_KEY": "ph_live_x"}
-    command = [*WATCH, "--url", stand_in.url]
+    # As a shell starts what it runs in the background.
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *WATCH, "--url", stand_in.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout
         assert process.stderr
         line = process.stdout.readline().decode()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(20) == 0
         assert process.stderr.read() == b""
     assert line == "2024-12-10T14:32:20Z  2 visitors  1 pageview  /a\ufffdb 1  /pricing 1\n"

@@ -1,6 +1,7 @@
 """`pulsehouse watch`: the live view of a site in the terminal."""
 
 import select
+import signal
 import sys
 import termios
 import threading
@@ -72,6 +73,10 @@ class NoAnswer(Exception):
 @click.option("--key", envvar="PULSEHOUSE_KEY", required=True, help="A token that may read SITE; also PULSEHOUSE_KEY.")
 def watch(site: str, url: str, key: str) -> None:
     """Show who is on SITE right now, until q or Ctrl-C. Piped, it prints a line every five seconds."""
+    # As `serve` does: a shell starts what it runs in the background with SIGINT ignored, and SIGTERM would leave
+    # the terminal as the screen has it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     if not key.isascii() or not key.isprintable():
         _fail("the token is not valid or has expired; give another one with --key")
     with httpx.Client(timeout=TIMEOUT_S, headers={"Authorization": f"Bearer {key}"}) as client:
