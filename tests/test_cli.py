@@ -136,6 +136,25 @@ def test_what_is_wrong_is_said_in_one_line(
     assert line in refused(run_here(*arguments, **{"data_dir": str(tmp_path), **settings}), code)
 
 
+@pytest.mark.parametrize(
+    ("settings", "arguments", "line"),
+    [
+        ({"clickhouse_url": "http://host:none/db"}, (), "PULSEHOUSE_CLICKHOUSE_URL: not an address"),
+        ({"trusted_proxies": "proxy"}, (), "PULSEHOUSE_TRUSTED_PROXIES: "),
+        ({}, ("--workers", "2"), "the embedded engine has one worker"),
+    ],
+)
+def test_serve_says_what_is_wrong_with_its_settings_whatever_listens_on_its_port(
+    settings: dict[str, str], arguments: tuple[str, ...], line: str, tmp_path: Path
+) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = str(busy.getsockname()[1])
+        result = run_here("serve", "--port", port, *arguments, **{"data_dir": str(tmp_path), **settings})
+    assert result.stderr.startswith(f"Error: {line}")
+
+
 def test_a_server_that_is_down_is_said_in_one_line() -> None:
     url = f"http://user:secret@127.0.0.1:{free_port()}/pulsehouse"
     line = refused(run_here("site", "list", clickhouse_url=url), 1)
