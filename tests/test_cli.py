@@ -91,7 +91,18 @@ def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
             1,
             "PULSEHOUSE_CLICKHOSE_URL is not a setting; did you mean PULSEHOUSE_CLICKHOUSE_URL?",
         ),
-        ({"query_timeout_ms": "soon"}, ("migrate",), 1, "PULSEHOUSE_QUERY_TIMEOUT_MS: expected int, got str"),
+        (
+            {"query_timeout_ms": "abc"},
+            ("migrate",),
+            1,
+            "PULSEHOUSE_QUERY_TIMEOUT_MS: 'abc' is not a whole number of milliseconds from 1 to 600000",
+        ),
+        (
+            {"directory_refresh_ms": "60000"},
+            ("serve",),
+            1,
+            "PULSEHOUSE_DIRECTORY_REFRESH_MS: 60000 is above PULSEHOUSE_DIRECTORY_MAX_AGE_MS (5000)",
+        ),
         (
             {"clickhouse_url": "host:8123"},
             ("migrate",),
