@@ -10,6 +10,7 @@ import rich_click as click
 from app.cli.demo import demo
 from app.cli.keys import key
 from app.cli.migrate import migrate
+from app.cli.output import clean
 from app.cli.replay import replay
 from app.cli.serve import serve
 from app.cli.sites import site
@@ -44,7 +45,7 @@ class OneLineErrors(click.RichGroup):
             message = " ".join(error.format_message().split())
             if isinstance(error, click.UsageError) and error.ctx:
                 message = f"{message.removesuffix('.')}; see: {error.ctx.command_path} --help"
-            click.echo(f"Error: {message}", err=True)
+            click.echo(f"Error: {clean(message)}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)

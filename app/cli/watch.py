@@ -7,7 +7,6 @@ import termios
 import threading
 import time
 import tty
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +23,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from app.cli.output import clean
 from app.http.realtime import RealtimeAnswer
 
 POLL_S = 5.0
@@ -98,7 +98,7 @@ def watch(site: str, url: str, key: str) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    click.echo(f"Error: {message}", err=True)
+    click.echo(f"Error: {clean(message)}", err=True)
     sys.exit(1)
 
 
@@ -175,7 +175,7 @@ def _print_lines(console: Console, watched: Watched) -> None:
             answer = watched.ask()
         except NoAnswer as error:
             answer = None
-            click.echo(f"{error}; the last answer is {span(watched.age_s)} old", err=True)
+            click.echo(f"{clean(str(error))}; the last answer is {span(watched.age_s)} old", err=True)
 
 
 def _show_screen(console: Console, watched: Watched) -> None:
@@ -347,11 +347,6 @@ def feed_table(answer: RealtimeAnswer, rows: int, age_s: float) -> RenderableTyp
         age = (answer.timestamp - view.timestamp).total_seconds() + age_s
         table.add_row(Text(view.country or "--", style="dim"), Text(clean(view.page)), Text(span(age), style="dim"))
     return Padding(table, (1, 2))
-
-
-def clean(text: str) -> str:
-    """Text from elsewhere without characters that steer a terminal or reverse what stands beside them."""
-    return "".join(character if unicodedata.category(character)[0] != "C" else "�" for character in text)
 
 
 def clock(instant: datetime) -> str:
