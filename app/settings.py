@@ -44,18 +44,33 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Return the settings of an environment. Raises StartupError naming the variable that is wrong or misspelt."""
-    known = {field.encode_name for field in msgspec.structs.fields(Settings)}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
     # A variable that is set but empty is not given, as compose files and unit files leave them.
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
     given = {name: value for name, value in ours.items() if not name.startswith(NOT_OURS)}
-    for name in given.keys() - known:
+    for name in given.keys() - fields.keys():
         # The prefix is common to all, so it must not make two names look alike.
         near = difflib.get_close_matches(
-            name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in known], n=1
+            name.removeprefix(PREFIX), [other.removeprefix(PREFIX) for other in fields], n=1
         )
         raise StartupError(f"{name} is not a setting{f'; did you mean {PREFIX}{near[0]}?' if near else ''}")
     try:
-        return msgspec.convert(given, Settings, strict=False)
+        settings = msgspec.convert(given, Settings, strict=False)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).replace("`", "").partition(" - at ")
-        raise StartupError(f"{where.removeprefix('$.')}: {what[:1].lower()}{what[1:]}") from None
+        name = str(error).partition(" - at `$.")[2].rstrip("`")
+        raise StartupError(f"{name}: {given[name]!r} is not {_expected(fields[name])}") from None
+    refresh_ms, max_age_ms = settings.directory_refresh_ms, settings.directory_max_age_ms
+    if refresh_ms > max_age_ms:
+        raise StartupError(
+            f"PULSEHOUSE_DIRECTORY_REFRESH_MS: {refresh_ms} is above PULSEHOUSE_DIRECTORY_MAX_AGE_MS ({max_age_ms}), "
+            "so most requests would be answered 503; use a smaller number"
+        )
+    return settings
+
+
+def _expected(field: msgspec.structs.FieldInfo) -> str:
+    """What the number of a field must be, with the unit that its name ends in, in words."""
+    (bounds,) = field.type.__metadata__
+    unit = "milliseconds" if field.name.endswith("_ms") else field.name.rpartition("_max_")[2].replace("_", " ")
+    limits = f"of at least {bounds.ge}" if bounds.le is None else f"from {bounds.ge} to {bounds.le}"
+    return f"a whole number of {unit} {limits}"

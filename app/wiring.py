@@ -1,7 +1,7 @@
 """Puts the parts together: settings, engine, store, HTTP."""
 
-import gc
 import ipaddress
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +18,7 @@ from app.http import live, operations, realtime, sites, track
 from app.http.allowance import Allowance
 from app.http.errors import EXCEPTION_HANDLERS
 from app.http.openapi import serve_document
+from app.process import configure_logging, end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.answers import RealtimeAnswers
 from app.store.commit import GroupCommit
@@ -27,6 +28,8 @@ from app.store.intake import Intake
 from app.store.salts import Salts
 from app.store.statements import load_statements
 from app.store.store import Store
+
+log = logging.getLogger(__name__)
 
 
 def create_engine(settings: Settings) -> ServerEngine | EmbeddedEngine:
@@ -111,16 +114,6 @@ def create_app(settings: Settings, store: Store) -> Any:
     return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
 
 
-def spare_garbage_collector() -> None:
-    """Leave out of every collection what is there for good: modules, sites and keys; collect more rarely.
-
-    Else each of many collections a second looks through all of it (docs/performance.md, What was tried).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000)
-
-
 def trusted_proxies(settings: Settings) -> list[str]:
     """The addresses and networks whose forwarding headers are believed. Raises StartupError for what is none."""
     names = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
@@ -136,5 +129,8 @@ def trusted_proxies(settings: Settings) -> list[str]:
 
 def create_worker() -> Any:
     """The application of one granian worker, by the settings in its environment."""
+    configure_logging()
+    end_with_parent()
+    log.info("worker %d starts", os.getpid())
     settings = read_settings(os.environ)
     return create_app(settings, create_store(settings, create_engine(settings)))

@@ -6,7 +6,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from app.cli.serve import configure_logging, serve_here
+from app.cli.serve import serve_here
+from app.process import configure_logging
 from app.settings import read_settings
 from app.wiring import create_engine, create_store
 

@@ -51,8 +51,8 @@ class Service:
 
     COMMAND = (PULSEHOUSE, "serve")
 
-    def __init__(self, *arguments: str, **settings: str) -> None:
-        self.port = free_port()
+    def __init__(self, *arguments: str, port: int | None = None, **settings: str) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         command = [*self.COMMAND, "--port", str(self.port), *arguments]
         self.process = subprocess.Popen(

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.main import main
+from tests.conftest import Api
 from tests.service import Result, Service, drop, environment, free_port, run
 
 Run = Callable[..., Result]
@@ -36,15 +37,21 @@ def refused(result: Result, code: int) -> str:
 
 
 @pytest.fixture
-def cli(request: pytest.FixtureRequest, tmp_path: Path, database: str) -> Iterator[Run]:
-    """Run the command on a throw-away database: of the server where there is one, as that takes seconds less."""
-    try:
-        url = f"{request.getfixturevalue('server_url').rpartition('/')[0]}/{database}"
-    except pytest.skip.Exception:
-        yield lambda *arguments: run(*arguments, data_dir=str(tmp_path / "data"))
-        return
+def server_cli(server_url: str, database: str) -> Iterator[Run]:
+    """Run the command on a throw-away database of the server, in this process."""
+    url = f"{server_url.rpartition('/')[0]}/{database}"
     yield lambda *arguments: run_here(*arguments, clickhouse_url=url)
     drop(url)
+
+
+@pytest.fixture
+def cli(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """The same, or where there is no server a process for each command on the embedded engine, which takes seconds."""
+    try:
+        run_on_server: Run = request.getfixturevalue("server_cli")
+        return run_on_server
+    except pytest.skip.Exception:
+        return lambda *arguments: run(*arguments, data_dir=str(tmp_path / "data"))
 
 
 def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
@@ -52,7 +59,10 @@ def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
     add = ("site", "add", "--tenant", "acme", "--domain", "https://Example.com/", "--domain", "bücher.example")
     added = cli(*add, "--id", "site_a", "--json")
     assert (added.returncode, json.loads(added.stdout)) == (0, {"id": "site_a"})
-    assert refused(cli(*add, "--id", "site_a"), 1) == "site site_a exists already; choose another --id"
+    assert refused(cli(*add, "--id", "site_a", "--domain", "new.example"), 1) == (
+        "site site_a exists already; change it with: pulsehouse site set site_a "
+        "--domain example.com --domain xn--bcher-kva.example --domain new.example"
+    )
     (site,) = json.loads(cli("site", "list", "--json").stdout)
     assert (site["id"], site["tenant"], site["domains"], site["name"]) == (
         "site_a",
@@ -82,6 +92,76 @@ def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
     assert refused(cli(*create, "--site", "site_b"), 1) == "tenant acme has no site site_b; see: pulsehouse site list"
 
 
+def test_a_site_gets_other_domains_and_another_name_and_keeps_the_rest(
+    server_cli: Run,
+) -> None:
+    cli = server_cli
+    add = ("site", "add", "--tenant", "acme", "--domain", "example.com")
+    cli(*add, "--id", "site_a", "--name", "Example")
+    (before,) = json.loads(cli("site", "list", "--json").stdout)
+    changed = cli("site", "set", "site_a", "--domain", "Example.com", "--domain", "shop.example")
+    assert (changed.returncode, changed.stdout, changed.stderr) == (
+        0,
+        "site site_a has example.com, shop.example, name Example\n",
+        "",
+    )
+    named = json.loads(cli("site", "set", "site_a", "--name", "Shop", "--json").stdout)
+    assert named == {"id": "site_a", "domains": ["example.com", "shop.example"], "name": "Shop"}
+    (after,) = json.loads(cli("site", "list", "--json").stdout)
+    assert after == before | named | {"updated_at": after["updated_at"]}
+
+    assert refused(cli("site", "set", "site_b", "--name", "x"), 1) == "no site site_b; see: pulsehouse site list"
+    assert refused(cli("site", "add", "--tenant", "other", "--domain", "a.example", "--id", "site_a"), 1) == (
+        "site site_a exists already; choose another --id"
+    )
+    second = cli("site", "add", "--tenant", "acme", "--domain", "www.shop.example", "--id", "site_b")
+    assert (second.returncode, second.stderr) == (
+        0,
+        "Warning: www.shop.example is a domain of the tenant's site site_a too\n",
+    )
+    assert cli("site", "add", "--tenant", "other", "--domain", "example.com", "--id", "site_c").stderr == ""
+
+
+async def test_a_page_of_a_new_domain_may_send_as_soon_as_workers_know(api: Api) -> None:
+    body, headers = {"siteId": "site_a", "path": "/"}, {"Origin": "https://shop.example"}
+    assert (await api.track(body, **headers)).json() == {"error": "Origin not allowed"}
+    await api.store.set_site("site_a", ["example.com", "shop.example"], "Example")
+    await api.store.refresh()
+    assert (await api.track(body, **headers)).json() == {"success": True}
+    await api.store.set_site("nobody", ["example.com"], "Nobody")
+    assert [site.id for site in await api.store.list_sites()] == ["site_a", "site_b"]
+
+
+ODD = "[red]x[/red] [/] \x1b[31m\x9b2J\x7f\r\n\u2028\u202eevil\u202c " + "long " * 40
+SHOWN = "[red]x[/red] [/] �[31m�2J�����evil� " + "long " * 40
+
+
+def test_tables_and_messages_show_what_people_wrote_as_it_is_and_steer_no_terminal(
+    server_cli: Run,
+) -> None:
+    cli = server_cli
+    assert cli("site", "add", "--tenant", ODD, "--domain", "a.example", "--id", "site_a", "--name", ODD).stderr == ""
+    header, row = cli("site", "list").stdout.removesuffix("\n").split("\n")
+    tenant = SHOWN.strip()
+    assert row.startswith(f"site_a   {tenant}   a.example   {tenant}   ")
+    assert [header.index(name) for name in ("tenant", "domains", "name")] == [
+        row.index(cell) for cell in (tenant, "a.example", tenant + "    ")
+    ]
+    in_json = cli("site", "list", "--json").stdout
+    assert json.loads(in_json)[0]["name"] == ODD
+    assert in_json.removesuffix("\n").isprintable()
+
+    odd = ODD.strip()
+    cli("key", "create", "--tenant", odd, "--scope", "read")
+    assert tenant in cli("key", "list").stdout
+    named = cli("site", "set", "site_a", "--name", "[/]\x1b[31m")
+    assert named.stdout == "site site_a has a.example, name [/]�[31m\n"
+    assert refused(cli("key", "create", "--tenant", "[/]\x1b\u202e", "--scope", "read"), 1) == (
+        "tenant [/]�� has no sites; add one with: pulsehouse site add --tenant '[/]��' --domain example.com"
+    )
+    assert "[/]��" in refused(cli("site", "set", "[/]\x1b\u202e", "--name", "x"), 1)
+
+
 @pytest.mark.parametrize(
     ("settings", "arguments", "code", "line"),
     [
@@ -91,7 +171,18 @@ def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
             1,
             "PULSEHOUSE_CLICKHOSE_URL is not a setting; did you mean PULSEHOUSE_CLICKHOUSE_URL?",
         ),
-        ({"query_timeout_ms": "soon"}, ("migrate",), 1, "PULSEHOUSE_QUERY_TIMEOUT_MS: expected int, got str"),
+        (
+            {"query_timeout_ms": "abc"},
+            ("migrate",),
+            1,
+            "PULSEHOUSE_QUERY_TIMEOUT_MS: 'abc' is not a whole number of milliseconds from 1 to 600000",
+        ),
+        (
+            {"directory_refresh_ms": "60000"},
+            ("serve",),
+            1,
+            "PULSEHOUSE_DIRECTORY_REFRESH_MS: 60000 is above PULSEHOUSE_DIRECTORY_MAX_AGE_MS (5000)",
+        ),
         (
             {"clickhouse_url": "host:8123"},
             ("migrate",),
@@ -127,6 +218,7 @@ def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
             2,
             "--id: use 1 to 64 letters, digits, - and _",
         ),
+        ({}, ("site", "set", "site_a"), 2, "give --domain or --name"),
         ({}, ("sites",), 2, "No such command 'sites'"),
     ],
 )
@@ -134,6 +226,25 @@ def test_what_is_wrong_is_said_in_one_line(
     settings: dict[str, str], arguments: tuple[str, ...], code: int, line: str, tmp_path: Path
 ) -> None:
     assert line in refused(run_here(*arguments, **{"data_dir": str(tmp_path), **settings}), code)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "line"),
+    [
+        ({"clickhouse_url": "http://host:none/db"}, (), "PULSEHOUSE_CLICKHOUSE_URL: not an address"),
+        ({"trusted_proxies": "proxy"}, (), "PULSEHOUSE_TRUSTED_PROXIES: "),
+        ({}, ("--workers", "2"), "the embedded engine has one worker"),
+    ],
+)
+def test_serve_says_what_is_wrong_with_its_settings_whatever_listens_on_its_port(
+    settings: dict[str, str], arguments: tuple[str, ...], line: str, tmp_path: Path
+) -> None:
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = str(busy.getsockname()[1])
+        result = run_here("serve", "--port", port, *arguments, **{"data_dir": str(tmp_path), **settings})
+    assert result.stderr.startswith(f"Error: {line}")
 
 
 def test_a_server_that_is_down_is_said_in_one_line() -> None:

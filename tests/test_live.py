@@ -203,31 +203,27 @@ def stand_in() -> Iterator[StandIn]:
     server.server_close()
 
 
-WATCH = [
-    sys.executable,
-    "-c",
-    # A shell's job in the background ignores Ctrl-C.
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from app.cli.watch import watch; watch()",
-    "site_a",
-]
+WATCH = [sys.executable, "-c", "from app.cli.watch import watch; watch()", "site_a"]
 
 
-def read_line(stand_in: StandIn) -> str:
-    """The first line that `watch` prints into a pipe; it is ended by Ctrl-C."""
+def read_line(stand_in: StandIn, end_by: signal.Signals = signal.SIGINT) -> str:
+    """The first line that `watch` prints into a pipe, before it is ended."""
     environment = {**os.environ, "PULSEHOUSE_KEY": "ph_live_x"}
-    command = [*WATCH, "--url", stand_in.url]
+    # As a shell starts what it runs in the background.
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *WATCH, "--url", stand_in.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout
         assert process.stderr
         line = process.stdout.readline().decode()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end_by)
         assert process.wait(20) == 0
         assert process.stderr.read() == b""
     return line
 
 
-def test_watch_prints_plain_lines_when_piped_and_ends_cleanly(stand_in: StandIn) -> None:
-    assert read_line(stand_in) == "2024-12-10T14:32:20Z  2 visitors  1 pageview  /a\ufffdb 1  /pricing 1\n"
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watch_prints_plain_lines_when_piped_and_ends_cleanly(stand_in: StandIn, number: signal.Signals) -> None:
+    assert read_line(stand_in, number) == "2024-12-10T14:32:20Z  2 visitors  1 pageview  /a\ufffdb 1  /pricing 1\n"
     assert stand_in.keys == ["Bearer ph_live_x"]
 
 

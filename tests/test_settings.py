@@ -23,15 +23,48 @@ def test_settings_are_read_from_the_environment() -> None:
             "PULSEHOUSE_QUERY_TIMEOUT is not a setting; did you mean PULSEHOUSE_QUERY_TIMEOUT_MS?",
         ),
         ("PULSEHOUSE_ZZZ", "1", "PULSEHOUSE_ZZZ is not a setting"),
-        ("PULSEHOUSE_QUERY_TIMEOUT_MS", "soon", "PULSEHOUSE_QUERY_TIMEOUT_MS: expected int, got str"),
-        ("PULSEHOUSE_QUERY_TIMEOUT_MS", "0", "PULSEHOUSE_QUERY_TIMEOUT_MS: expected int >= 1"),
-        ("PULSEHOUSE_QUERY_MAX_SITES", "1000000", "PULSEHOUSE_QUERY_MAX_SITES: expected int <= 100000"),
+        (
+            "PULSEHOUSE_QUERY_TIMEOUT_MS",
+            "soon",
+            "PULSEHOUSE_QUERY_TIMEOUT_MS: 'soon' is not a whole number of milliseconds from 1 to 600000",
+        ),
+        (
+            "PULSEHOUSE_QUERY_TIMEOUT_MS",
+            "0",
+            "PULSEHOUSE_QUERY_TIMEOUT_MS: '0' is not a whole number of milliseconds from 1 to 600000",
+        ),
+        (
+            "PULSEHOUSE_QUERY_MAX_SITES",
+            "1000000",
+            "PULSEHOUSE_QUERY_MAX_SITES: '1000000' is not a whole number of sites from 1 to 100000",
+        ),
+        (
+            "PULSEHOUSE_BODY_MAX_BYTES",
+            "1 MB",
+            "PULSEHOUSE_BODY_MAX_BYTES: '1 MB' is not a whole number of bytes of at least 1",
+        ),
+        (
+            "PULSEHOUSE_TRACK_MAX_REQUESTS_PER_MINUTE",
+            "-1",
+            "PULSEHOUSE_TRACK_MAX_REQUESTS_PER_MINUTE: '-1' is not a whole number of requests per minute of at least 0",
+        ),
+        (
+            "PULSEHOUSE_DIRECTORY_REFRESH_MS",
+            "5001",
+            "PULSEHOUSE_DIRECTORY_REFRESH_MS: 5001 is above PULSEHOUSE_DIRECTORY_MAX_AGE_MS (5000), "
+            "so most requests would be answered 503; use a smaller number",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(name: str, value: str, message: str) -> None:
     with pytest.raises(StartupError) as error:
         read_settings({name: value})
     assert str(error.value) == message
+
+
+def test_sites_and_keys_may_be_refreshed_as_rarely_as_they_may_be_old() -> None:
+    given = {"PULSEHOUSE_DIRECTORY_REFRESH_MS": "9000", "PULSEHOUSE_DIRECTORY_MAX_AGE_MS": "9000"}
+    assert read_settings(given) == Settings(directory_refresh_ms=9_000, directory_max_age_ms=9_000)
 
 
 @pytest.mark.parametrize("url", ["localhost:8123", "ftp://x/y", "http://", "http://x:port/y"])

@@ -10,9 +10,10 @@ from contextlib import suppress
 import rich_click as click
 from rich.console import Console
 
-from app.cli.serve import configure_logging, require_free_port, serve_here
+from app.cli.serve import require_free_port, serve_here
 from app.client.simulation import simulate
 from app.domain.errors import StartupError
+from app.process import configure_logging
 from app.settings import Settings
 from app.wiring import create_engine, create_store
 

@@ -1,5 +1,6 @@
 """`pulsehouse key`: creates, lists and revokes API keys."""
 
+import shlex
 from datetime import UTC, datetime
 
 import rich_click as click
@@ -38,7 +39,8 @@ def create(tenant: str, scope: str, site_id: str, expires_days: int | None, as_j
             raise click.ClickException(f"tenant {tenant} has no site {site_id}; see: pulsehouse site list")
         if not any(site.tenant == tenant for site in sites):
             raise click.ClickException(
-                f"tenant {tenant} has no sites; add one with: pulsehouse site add --tenant {tenant}"
+                f"tenant {tenant} has no sites; add one with: "
+                f"pulsehouse site add --tenant {shlex.quote(tenant)} --domain example.com"
             )
         return await store.create_key(tenant, scope, site_id, expires_days)
 

@@ -14,6 +14,7 @@ from app.cli.replay import replay
 from app.cli.serve import serve
 from app.cli.sites import site
 from app.cli.watch import watch
+from app.client.plain_text import clean
 from app.domain.errors import Refusal, StartupError
 from app.store.engine import EngineError
 
@@ -44,7 +45,7 @@ class OneLineErrors(click.RichGroup):
             message = " ".join(error.format_message().split())
             if isinstance(error, click.UsageError) and error.ctx:
                 message = f"{message.removesuffix('.')}; see: {error.ctx.command_path} --help"
-            click.echo(f"Error: {message}", err=True)
+            click.echo(f"Error: {clean(message)}", err=True)
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)

@@ -1,28 +1,33 @@
-"""How commands print: tables for people, JSON for scripts."""
+"""How commands print: tables for people, JSON for scripts; and nothing that steers the terminal."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import rich_click as click
-from rich.console import Console
-from rich.table import Table
+from rich.cells import cell_len
+
+from app.client.plain_text import clean, steers
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
+GAP = "   "
+
 
 def print_json(value: Any) -> None:
-    click.echo(msgspec.json.encode(value))
+    """Print a value as JSON, in which such characters are escaped."""
+    text = msgspec.json.encode(value).decode()
+    click.echo("".join(json.dumps(character)[1:-1] if steers(character) else character for character in text))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
-    """Print rows under their columns, or `empty` where there are none."""
+    """Print rows under their columns, or `empty` where there are none. Each row is one line, whatever its width."""
     if not rows:
-        Console().print(empty)
+        click.echo(empty)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 3, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    cells = [list(columns), *([clean(cell) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        click.echo(click.style(GAP.join(padded).rstrip(), bold=row is cells[0]))

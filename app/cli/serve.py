@@ -20,6 +20,7 @@ from granian.server.embed import Server as EmbeddedServer
 
 from app.cli.database import require_free_folder
 from app.domain.errors import StartupError
+from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
 from app.store.store import Store
@@ -43,21 +44,17 @@ def serve(host: str, port: int, workers: int) -> None:
     configure_logging()
     settings = read_settings(os.environ)
     trusted_proxies(settings)
-    require_free_port(host, port)
-    require_free_folder(settings)
-    if settings.clickhouse_url:
-        asyncio.run(_prepare(settings))
-        _serve_workers(settings, host, port, workers)
-    elif workers > 1:
+    engine = create_engine(settings)
+    if workers > 1 and not settings.clickhouse_url:
         raise click.UsageError("the embedded engine has one worker; set PULSEHOUSE_CLICKHOUSE_URL to use more")
+    require_free_port(host, port)
+    if settings.clickhouse_url:
+        store = create_store(settings, engine)
+        asyncio.run(_prepare(store))
+        _serve_workers(settings, store.engine.name, host, port, workers)
     else:
-        store = create_store(settings, create_engine(settings))
-        asyncio.run(serve_here(settings, store, host, port))
-
-
-def configure_logging() -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+        require_free_folder(settings)
+        asyncio.run(serve_here(settings, create_store(settings, engine), host, port))
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -71,9 +68,8 @@ def require_free_port(host: str, port: int) -> None:
             raise StartupError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
 
 
-async def _prepare(settings: Settings) -> None:
-    """Migrate, waiting a while for a ClickHouse that is still starting."""
-    store = create_store(settings, create_engine(settings))
+async def _prepare(store: Store) -> None:
+    """Migrate, waiting a while for a ClickHouse that is still starting; close the store."""
     give_up_s = time.monotonic() + WAIT_FOR_CLICKHOUSE_S
     try:
         while True:
@@ -89,7 +85,7 @@ async def _prepare(settings: Settings) -> None:
         await store.close(0)
 
 
-def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> None:
+def _serve_workers(settings: Settings, database: str, host: str, port: int, workers: int) -> None:
     with tempfile.TemporaryDirectory(prefix="pulsehouse-metrics-") as folder:
         # Workers import everything afresh: prometheus_client reads its variable when it is imported.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
@@ -106,10 +102,9 @@ def _serve_workers(settings: Settings, host: str, port: int, workers: int) -> No
             # The longest a request can wait for its commit, then the time to commit what is queued.
             workers_kill_timeout=_stop_within_s(settings),
             log_level=LogLevels.warning,
+            log_dictconfig=GRANIAN_LOGGING,
         )
-        log.info(
-            "serving http://%s:%d with %d workers, ClickHouse %s", host, port, workers, create_engine(settings).name
-        )
+        log.info("serving http://%s:%d with %d workers, ClickHouse %s", host, port, workers, database)
         server.serve()
 
 
@@ -146,6 +141,7 @@ async def serve_here(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limit_s = stop_within_s or _stop_within_s(settings)
     await store.start()
+    spare_garbage_collector()
     try:
         server = EmbeddedServer(
             create_app(settings, store),
@@ -153,7 +149,8 @@ async def serve_here(
             port=port,
             interface=Interfaces.ASGINL,
             **connection_options(settings),
-            log_enabled=False,
+            log_level=LogLevels.warning,
+            log_dictconfig=GRANIAN_LOGGING,
         )
         serving = asyncio.create_task(server.serve())
         log.info("serving http://%s:%d, %s", host, port, store.engine.name)

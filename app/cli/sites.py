@@ -1,4 +1,4 @@
-"""`pulsehouse site`: adds and lists sites."""
+"""`pulsehouse site`: adds, changes and lists sites."""
 
 import re
 import secrets
@@ -7,6 +7,7 @@ import rich_click as click
 
 from app.cli.database import with_store
 from app.cli.output import as_json_option, print_json, print_table
+from app.client.plain_text import clean
 from app.store.directory import SiteRow
 from app.store.store import Store
 
@@ -16,7 +17,7 @@ DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 
 @click.group()
 def site() -> None:
-    """Add and list sites."""
+    """Add, change and list sites."""
 
 
 @site.command()
@@ -36,16 +37,46 @@ def add(tenant: str, domains: tuple[str, ...], name: str | None, site_id: str | 
     if not tenant.strip():
         raise click.UsageError("--tenant: must not be blank")
 
-    async def work(store: Store) -> None:
-        if any(known.id == new_id for known in await store.list_sites()):
-            raise click.ClickException(f"site {new_id} exists already; choose another --id")
+    async def work(store: Store) -> list[SiteRow]:
+        sites = await store.list_sites()
+        for known in sites:
+            if known.id == new_id:
+                raise click.ClickException(_exists(known, tenant.strip(), hosts))
         await store.add_site(new_id, tenant.strip(), hosts, name or hosts[0])
+        return sites
 
-    with_store(work)
+    _warn_of_twins(with_store(work), new_id, tenant.strip(), hosts)
     if as_json:
         print_json({"id": new_id})
     else:
         click.echo(f"added site {new_id} for {', '.join(hosts)}")
+
+
+@site.command("set")
+@click.argument("site_id")
+@click.option("--domain", "domains", multiple=True, help="Host name of the site; give all, these replace the former.")
+@click.option("--name", help="Name for people.")
+@as_json_option
+def set_(site_id: str, domains: tuple[str, ...], name: str | None, as_json: bool) -> None:
+    """Change the domains or the name of a site; what is not given stays. Running workers know within a second."""
+    hosts = [_host(domain) for domain in domains]
+    if not hosts and not name:
+        raise click.UsageError("give --domain or --name")
+
+    async def work(store: Store) -> tuple[SiteRow, list[SiteRow]]:
+        sites = await store.list_sites()
+        for known in sites:
+            if known.id == site_id:
+                await store.set_site(site_id, hosts or list(known.domains), name or known.name)
+                return known, sites
+        raise click.ClickException(f"no site {site_id}; see: pulsehouse site list")
+
+    before, sites = with_store(work)
+    _warn_of_twins(sites, site_id, before.tenant, hosts)
+    if as_json:
+        print_json({"id": site_id, "domains": hosts or before.domains, "name": name or before.name})
+    else:
+        click.echo(clean(f"site {site_id} has {', '.join(hosts or before.domains)}, name {name or before.name}"))
 
 
 @site.command("list")
@@ -66,6 +97,22 @@ def list_(as_json: bool) -> None:
         print_table(
             ("id", "tenant", "domains", "name", "added (UTC)"), rows, "no sites yet; add one with: pulsehouse site add"
         )
+
+
+def _exists(known: SiteRow, tenant: str, hosts: list[str]) -> str:
+    if known.tenant != tenant:
+        return f"site {known.id} exists already; choose another --id"
+    options = " ".join(f"--domain {host}" for host in dict.fromkeys([*known.domains, *hosts]))
+    return f"site {known.id} exists already; change it with: pulsehouse site set {known.id} {options}"
+
+
+def _warn_of_twins(sites: list[SiteRow], site_id: str, tenant: str, hosts: list[str]) -> None:
+    """Say which of the hosts another site of the tenant has: a page's signals go to one of the two alone."""
+    for host in hosts:
+        for known in sites:
+            names = {domain.removeprefix("www.") for domain in known.domains}
+            if known.tenant == tenant and known.id != site_id and host.removeprefix("www.") in names:
+                click.echo(clean(f"Warning: {host} is a domain of the tenant's site {known.id} too"), err=True)
 
 
 def _host(domain: str) -> str:

@@ -1,6 +1,7 @@
 """`pulsehouse watch`: the live view of a site in the terminal."""
 
 import select
+import signal
 import sys
 import termios
 import threading
@@ -41,6 +42,10 @@ FINAL = (401, 403)
 @click.option("--key", envvar="PULSEHOUSE_KEY", required=True, help="A token that may read SITE; also PULSEHOUSE_KEY.")
 def watch(site: str, url: str, key: str) -> None:
     """Show who is on SITE right now, until q or Ctrl-C. Piped, it prints a line every five seconds."""
+    # As `serve` does: a shell starts what it runs in the background with SIGINT ignored, and SIGTERM would leave
+    # the terminal as the screen has it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         if not is_token(key):
             raise NoAnswer("this is not a token", status=401)

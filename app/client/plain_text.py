@@ -13,9 +13,10 @@ def clean(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join("\N{REPLACEMENT CHARACTER}" if _is_odd(character) else character for character in text)
+    return "".join("\N{REPLACEMENT CHARACTER}" if steers(character) else character for character in text)
 
 
-def _is_odd(character: str) -> bool:
+def steers(character: str) -> bool:
+    """True for a character that `clean` replaces."""
     category = unicodedata.category(character)
     return category[0] == "C" or category in _LINE_ENDS

@@ -84,6 +84,10 @@ class Store:
         parameters = {"id": site_id, "tenant": tenant, "domains": domains, "name": name}
         await self.engine.execute(self._statements["sites/add"], parameters)
 
+    async def set_site(self, site_id: str, domains: list[str], name: str) -> None:
+        """Change a site that there is. Raises EngineError."""
+        await self.engine.execute(self._statements["sites/set"], {"id": site_id, "domains": domains, "name": name})
+
     async def list_keys(self) -> list[ApiKeyRow]:
         """All keys, oldest first, revoked and expired ones included. Raises EngineError."""
         return await list_keys(self.engine, self._statements["keys/list"])

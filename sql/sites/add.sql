@@ -1,4 +1,4 @@
--- sites/add: stores a site, new or changed.
+-- sites/add: stores a new site.
 --
 -- Serves   `pulsehouse site add`, the demo
 -- Params   id       String         the site's id

@@ -1,0 +1,12 @@
+-- sites/set: changes a site; its owner and the time when it was added stay.
+--
+-- Serves   `pulsehouse site set`
+-- Reads    sites (0001)
+-- Params   id       String         the site's id; nothing is stored where there is none
+--          domains  Array(String)  all its host names, lower case
+--          name     String         its name for people
+INSERT INTO sites (id, tenant, domains, name, created_at)
+SETTINGS async_insert = 0
+SELECT id, tenant, {domains:Array(String)}, {name:String}, created_at
+FROM sites FINAL
+WHERE id = {id:String}

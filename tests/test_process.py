@@ -1,0 +1,117 @@
+"""The processes of a service: how they log, and that none is left behind."""
+
+import asyncio
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli.serve import serve_here
+from app.settings import Settings
+from app.wiring import create_engine, create_store
+from tests.service import ROOT, Service, drop
+
+LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) .+")
+
+
+def workers(service: Service) -> set[int]:
+    """The process ids of its workers."""
+    parent = service.process.pid
+    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    return {child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+
+@pytest.fixture
+def server_database(server_url: str, database: str) -> Iterator[str]:
+    url = f"{server_url.rpartition('/')[0]}/{database}"
+    yield url
+    drop(url)
+
+
+def test_workers_and_their_parent_log_in_one_format_also_what_granian_says(server_database: str) -> None:
+    lines: list[str] = []
+    started: list[int] = []
+
+    def read_until_started(workers: int) -> None:
+        assert service.process.stderr
+        while len(started) < workers:
+            lines.append(service.process.stderr.readline().rstrip())
+            assert LINE.fullmatch(lines[-1]), lines
+            started.extend(map(int, re.findall(r" INFO worker (\d+) starts$", lines[-1])))
+
+    with Service("--workers", "2", clickhouse_url=server_database) as service:
+        read_until_started(2)
+        os.kill(started[0], signal.SIGKILL)
+        read_until_started(3)
+        assert service.stop()[0] == 0
+    assert sum(" ERROR Unexpected exit from worker-" in line for line in lines) == 1
+    assert len(set(started)) == 3
+
+
+def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server_database: str) -> None:
+    with Service("--workers", "2", clickhouse_url=server_database) as service:
+        left = workers(service)
+        assert len(left) == 2
+        service.process.kill()
+        try:
+            service.process.communicate(timeout=20)  # returns when nobody has its standard error any more
+            left = set()
+        finally:
+            for worker in left:
+                os.kill(worker, signal.SIGKILL)
+    with Service("--workers", "2", clickhouse_url=server_database, port=service.port) as again:
+        assert again.get("/ready").status_code == 200
+
+
+WORKER_WHOSE_PARENT_IS_GONE = """
+import multiprocessing, os, time
+from app.process import end_with_parent
+
+def work(parent):
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    end_with_parent()
+    print("serves")
+
+multiprocessing.get_context("fork").Process(target=work, args=(os.getpid(),)).start()
+os._exit(0)
+"""
+
+
+def test_a_worker_whose_parent_ended_before_it_looked_ends_too() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", WORKER_WHOSE_PARENT_IS_GONE], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert (result.stdout, result.stderr) == ("", "the process that started this worker has ended\n")
+
+
+@pytest.fixture
+def collector_as_before() -> Iterator[None]:
+    threshold = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*threshold)
+
+
+@pytest.mark.usefixtures("collector_as_before")
+def test_a_service_in_one_process_spares_its_garbage_collector_too(unused_port: int) -> None:
+    seen: list[tuple[bool, int]] = []
+
+    async def look(stop: asyncio.Event) -> None:
+        seen.append((gc.get_freeze_count() > 0, gc.get_threshold()[0]))
+        stop.set()
+
+    async def serve() -> None:
+        # It starts without waiting for ClickHouse, which is all that this needs.
+        settings = Settings(clickhouse_url=f"http://127.0.0.1:{unused_port}")
+        store = create_store(settings, create_engine(settings))
+        await serve_here(settings, store, "127.0.0.1", unused_port, beside=look)
+
+    asyncio.run(serve())
+    assert seen == [(True, 10_000)]
