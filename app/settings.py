@@ -30,10 +30,13 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     query_max_sites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     query_shared_max_rows: Positive = 50_000
     insert_timeout_ms: Milliseconds = 5_000
+    insert_timeout_max_ms: Milliseconds = 60_000
     commit_timeout_ms: Milliseconds = 10_000
     commit_interval_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
     commit_max_signals: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    commit_max_bytes: Annotated[int, msgspec.Meta(ge=1_048_576, le=1_073_741_824)] = 8_388_608
     queue_max_signals: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 50_000
+    queue_max_bytes: Annotated[int, msgspec.Meta(ge=1_048_576)] = 67_108_864
     shutdown_timeout_ms: Milliseconds = 10_000
     head_max_bytes: Annotated[int, msgspec.Meta(ge=8_192, le=1_048_576)] = 16_384
     body_max_bytes: Positive = 1_048_576

@@ -56,8 +56,12 @@ def create_store(settings: Settings, engine: ServerEngine | EmbeddedEngine, cloc
         statements,
         timeout_s=settings.commit_timeout_ms / 1000,
         interval_s=settings.commit_interval_ms / 1000,
+        insert_timeout_s=settings.insert_timeout_ms / 1000,
+        insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
         max_group_signals=settings.commit_max_signals,
+        max_group_bytes=settings.commit_max_bytes,
         max_queue_signals=settings.queue_max_signals,
+        max_queue_bytes=settings.queue_max_bytes,
     )
     return Store(
         engine,
@@ -66,7 +70,7 @@ def create_store(settings: Settings, engine: ServerEngine | EmbeddedEngine, cloc
         directory=Directory(engine, statements, max_age_s=settings.directory_max_age_ms / 1000),
         salts=salts,
         signals=signals,
-        intake=Intake(salts, signals, clock),
+        intake=Intake(salts, clock),
         answers=RealtimeAnswers(
             engine,
             statements,

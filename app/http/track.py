@@ -62,29 +62,42 @@ async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
         allowance.spend(address_of(request))
     else:
         key.require_scope("write")
-    try:
-        sent = await request.body()
-    except RequestEntityTooLarge:
-        raise TooLarge(f"body: at most {request.app.state.body_max_bytes} bytes") from None
-    signals, is_batch = read_body(sent, request.app.state.batch_max_signals, Signal if key is None else ServerSignal)
-    count = await accept(request, store, signals, key)
+    rows, count, is_batch = await _read(request, store, key)
+    await store.signals.commit(rows, count)
     # A bot is told no more than anybody: its batch is answered without a count.
     counted = is_batch and (count > 0 or key is not None)
     body = msgspec.json.encode(Tracked(True, count if counted else msgspec.UNSET))
     return Response(body, media_type="application/json", headers=EVERY_ANSWER)
 
 
-async def accept(request: Request[Any, Any, Any], store: Store, signals: Sequence[Signal], key: ApiKey | None) -> int:
-    """Commit the signals of a request and return how many were stored: all, but for those of bots.
+async def _read(request: Request[Any, Any, Any], store: Store, key: ApiKey | None) -> tuple[bytes, int, bool]:
+    """Return the rows of a request's signals, how many they are, and whether they came as a batch.
 
-    Raises UnknownSite, OriginNotAllowed, InvalidSignal or Unavailable; then nothing is stored.
+    Neither the body nor its signals are kept: the rows alone wait for their commit. Hence not `request.body()`, which
+    remembers. Raises what rows_of raises, SiteIdRequired or TooLarge.
+    """
+    try:
+        sent = b"".join([chunk async for chunk in request.stream()])
+    except RequestEntityTooLarge:
+        raise TooLarge(f"body: at most {request.app.state.body_max_bytes} bytes") from None
+    signals, is_batch = read_body(sent, request.app.state.batch_max_signals, Signal if key is None else ServerSignal)
+    rows, count = await rows_of(request, store, signals, key)
+    return rows, count, is_batch
+
+
+async def rows_of(
+    request: Request[Any, Any, Any], store: Store, signals: Sequence[Signal], key: ApiKey | None
+) -> tuple[bytes, int]:
+    """Return the rows to commit and how many they are: all signals of a request, but for those of bots.
+
+    Raises UnknownSite, OriginNotAllowed, InvalidSignal or Unavailable.
     """
     origin = header_of(request, b"origin")
     for site_id in {signal.site_id or "" for signal in signals}:
         _require_site(store.directory, site_id, origin, key)
     # Cut as a server-side `userAgent` is limited: the bot filter reads and remembers the whole of it.
     user_agent = (header_of(request, b"user-agent") or "")[:TEXT_MAX_CHARACTERS]
-    return await store.intake.take(signals, address_of(request), user_agent)
+    return await store.intake.encode(signals, address_of(request), user_agent)
 
 
 def _require_site(directory: Directory, site_id: str, origin: str | None, key: ApiKey | None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from app.domain import metrics
 from app.domain.errors import CommitUnclear, Unavailable
 from app.store.deadlines import Deadlines
-from app.store.engine import Engine, EngineError
+from app.store.engine import STILL_RUNNING, Engine, EngineError
 from app.store.statements import Statement
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,13 @@ ENOUGH_SIGNALS = 500
 class _Waiting:
     """The rows of one request, and the future that its caller awaits."""
 
-    __slots__ = ("count", "done", "rows", "taken")
+    __slots__ = ("count", "done", "maybe_written", "rows")
 
     def __init__(self, rows: bytes, count: int, done: asyncio.Future[None]) -> None:
         self.rows = rows
         self.count = count
         self.done = done
-        self.taken = False
+        self.maybe_written = False
 
 
 class GroupCommit:
@@ -52,45 +52,66 @@ class GroupCommit:
         *,
         timeout_s: float,
         interval_s: float,
+        insert_timeout_s: float,
+        insert_timeout_max_s: float,
         max_group_signals: int,
+        max_group_bytes: int,
         max_queue_signals: int,
+        max_queue_bytes: int,
     ) -> None:
         self._engine = engine
         self._insert = statements["track/insert_signals"]
         self._deadlines = Deadlines(timeout_s)
         self._max_group = max_group_signals
+        self._max_group_bytes = max_group_bytes
         self._max_queue = max_queue_signals
+        self._max_queue_bytes = max_queue_bytes
         self._waiting: deque[_Waiting] = deque()
         self._arrived = asyncio.Event()
         self._enough = asyncio.Event()
         self._interval_s = interval_s
-        self._inserted_s = -interval_s  # when the last INSERT began
+        self._inserted_s = float("-inf")  # when the last INSERT began
+        self._insert_timeout_s = self._insert_timeout_first_s = insert_timeout_s
+        self._insert_timeout_max_s = max(insert_timeout_s, insert_timeout_max_s)
+        self._pause_s = RETRY_FIRST_S
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         self.queued = 0
         """Signals that wait for an INSERT or are in the running one."""
+        self.queued_bytes = 0
+        """Bytes of their rows."""
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Task[None]:
+        """Begin to commit, in a task that ends with close() alone."""
         self._task = asyncio.create_task(self._run(), name="group commit")
+        return self._task
 
     async def commit(self, rows: bytes, count: int) -> None:
         """Return when the rows (JSON lines of table signals) are committed.
 
         Raises Unavailable when the queue is full, the service stops, or no INSERT took the rows in time: then they are
-        not stored. Raises CommitUnclear when the INSERT that took them is not known to have committed in time.
+        not stored. Raises CommitUnclear when an INSERT with them was sent and is not known to have committed in time.
         """
-        if self._closing or self.queued + count > self._max_queue:
+        if not count:
+            return
+        full = self.queued + count > self._max_queue or self.queued_bytes + len(rows) > self._max_queue_bytes
+        ended = self._task is not None and self._task.done()
+        if self._closing or full or ended:
             raise Unavailable
         waiting = _Waiting(rows, count, self._deadlines.new_future())
         self._waiting.append(waiting)
-        self.queued += count
+        self._count(waiting, +1)
         self._arrived.set()
         if self.queued >= ENOUGH_SIGNALS:
             self._enough.set()
         try:
             await waiting.done
-        except TimeoutError:
-            raise (CommitUnclear if waiting.taken else Unavailable) from None
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if not waiting.maybe_written:
+                self._leave(waiting)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            raise (CommitUnclear if waiting.maybe_written else Unavailable) from None
 
     async def close(self, timeout_s: float) -> None:
         """Accept nothing more, commit what is queued, and stop; give up after `timeout_s`."""
@@ -109,7 +130,6 @@ class GroupCommit:
             group = self._take()
             if group:
                 await self._commit(group)
-                self.queued -= sum(waiting.count for waiting in group)
             elif self._closing:
                 return
             else:
@@ -126,50 +146,99 @@ class GroupCommit:
 
     def _take(self) -> list[_Waiting]:
         group: list[_Waiting] = []
-        size = 0
-        while self._waiting and (not group or size + self._waiting[0].count <= self._max_group):
-            waiting = self._waiting.popleft()
-            if waiting.done.done():  # its caller was told 503; nothing of it was sent
-                self.queued -= waiting.count
-            else:
-                waiting.taken = True
-                group.append(waiting)
-                size += waiting.count
+        signals = size = 0
+        while self._waiting:
+            waiting = self._waiting[0]
+            if waiting.done.done():  # its caller is about to leave
+                self._waiting.popleft()
+                continue
+            signals += waiting.count
+            size += len(waiting.rows)
+            if group and (signals > self._max_group or size > self._max_group_bytes):
+                break
+            group.append(self._waiting.popleft())
         return group
 
     async def _commit(self, group: list[_Waiting]) -> None:
+        """Insert a group and answer its callers; where certainly nothing was stored, put it back for another time."""
         token = uuid.uuid4().hex
         rows = b"".join([waiting.rows for waiting in group])
         maybe_written = False
-        pause_s = RETRY_FIRST_S
         while True:
             started_s = time.perf_counter()
-            try:
-                await self._engine.execute(self._insert, {"token": token}, rows)
-            except EngineError as error:
-                metrics.inserts.labels("failed").inc()
-                maybe_written = maybe_written or error.written is None
-                unwanted = all(waiting.done.done() for waiting in group)
-                if error.bad_rows or (unwanted and not maybe_written):
-                    log.error("%d signals were not stored: %s", sum(w.count for w in group), error.detail)
-                    self._answer(group, error)
-                    return
-                log.warning("INSERT failed, trying again with the same token: %s", error.detail)
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, RETRY_MOST_S)
-            else:
+            self._mark(group, True)
+            error = await self._try_insert(token, rows)
+            took_s = time.perf_counter() - started_s
+            if error is None:
                 metrics.inserts.labels("committed").inc()
-                metrics.insert_seconds.observe(time.perf_counter() - started_s)
+                metrics.insert_seconds.observe(took_s)
                 metrics.signals_committed.inc(sum(waiting.count for waiting in group))
-                self._answer(group, None)
+                # What one INSERT needed, the next may need as well.
+                self._insert_timeout_s = self._bounded(2 * took_s)
+                self._pause_s = RETRY_FIRST_S
+                self._finish(group, None)
                 self._deadlines.forget_done()
                 return
+            metrics.inserts.labels("failed").inc()
+            if error.bad_rows:
+                log.error("%d signals were not stored: %s", sum(w.count for w in group), error.detail)
+                self._finish(group, error)
+                return
+            if error.timed_out:
+                self._insert_timeout_s = self._bounded(2 * self._insert_timeout_s)
+            maybe_written = maybe_written or error.written is None
+            self._mark(group, maybe_written)
+            if not maybe_written:
+                log.warning("INSERT failed, its signals wait for another: %s", error.detail)
+                self._waiting.extendleft(reversed(group))
+            elif error.code == STILL_RUNNING:
+                log.info("INSERT still runs, asking again with the same token")
+            else:
+                log.warning("INSERT failed, trying again with the same token: %s", error.detail)
+            await asyncio.sleep(self._pause_s)
+            self._pause_s = min(self._pause_s * 2, RETRY_MOST_S)
+            if not maybe_written:
+                return
+
+    async def _try_insert(self, token: str, rows: bytes) -> EngineError | None:
+        """Send the INSERT once and return what went wrong. Its token is its id, so ClickHouse never runs it twice."""
+        try:
+            await self._engine.execute(
+                self._insert, {"token": token}, rows, query_id=token, timeout_s=self._insert_timeout_s
+            )
+        except EngineError as error:
+            return error
+        except Exception as error:
+            # Whatever it is, signals go on: their writer must not end with it.
+            log.exception("unexpected error in an INSERT")
+            return EngineError(None, detail=repr(error))
+        return None
+
+    def _leave(self, waiting: _Waiting) -> None:
+        """Let go of the rows of a caller who was not served, so that they are not stored later."""
+        self._count(waiting, -1)
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(waiting)  # cheap: who waits longest is in front
+
+    def _bounded(self, timeout_s: float) -> float:
+        return min(max(timeout_s, self._insert_timeout_first_s), self._insert_timeout_max_s)
+
+    def _count(self, waiting: _Waiting, sign: int) -> None:
+        self.queued += sign * waiting.count
+        self.queued_bytes += sign * len(waiting.rows)
+        metrics.signals_queued.inc(sign * waiting.count)
 
     @staticmethod
-    def _answer(group: list[_Waiting], error: EngineError | None) -> None:
+    def _mark(group: list[_Waiting], maybe_written: bool) -> None:
         for waiting in group:
-            if not waiting.done.done():
-                if error:
-                    waiting.done.set_exception(error)
-                else:
-                    waiting.done.set_result(None)
+            waiting.maybe_written = maybe_written
+
+    def _finish(self, group: list[_Waiting], error: EngineError | None) -> None:
+        for waiting in group:
+            self._count(waiting, -1)
+            if waiting.done.done():
+                continue
+            if error:
+                waiting.done.set_exception(error)
+            else:
+                waiting.done.set_result(None)

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.domain.errors import StartupError, Unavailable
 from app.store.statements import Statement
+from app.store.writes import NotSent, ServerWrites
 
 log = logging.getLogger(__name__)
 
@@ -25,24 +26,29 @@ READ_GRACE_S = 2  # from the end of a read's time to the answer that says so
 EMBEDDED_CLIENTS = 3  # one to insert and two to read; the lock of the embedded backend is per client
 
 # Refused before anything was written: access (497, 516, 194, 192), read-only user or server (164), no such
-# database or table (81, 60), too many statements at once (202).
-_NOTHING_WRITTEN = frozenset({60, 81, 164, 192, 194, 202, 497, 516})
+# database or table (81, 60), too many statements at once (202), a statement of the same id still runs (216).
+_NOTHING_WRITTEN = frozenset({60, 81, 164, 192, 194, 202, 216, 497, 516})
 # The rows themselves are refused, so sending them again cannot help: cannot parse, wrong type or shape.
 _BAD_ROWS = frozenset({6, 26, 27, 33, 38, 41, 53, 69, 72, 117, 131, 321})
 UNKNOWN_DATABASE = 81
+STILL_RUNNING = 216
 
 
 class EngineError(Unavailable):
     """A statement failed. What ClickHouse said goes to the log, never into the message.
 
-    code    ClickHouse's error number; None when no answer came
-    written False when certainly nothing was stored, None when it is not known
+    code      ClickHouse's error number; None when no answer came
+    written   False when certainly nothing was stored, None when it is not known
+    timed_out the answer took longer than it was given
     """
 
-    def __init__(self, code: int | None, *, written: bool | None = None, detail: str = "") -> None:
+    def __init__(
+        self, code: int | None, *, written: bool | None = None, timed_out: bool = False, detail: str = ""
+    ) -> None:
         super().__init__()
         self.code = code
         self.written = written
+        self.timed_out = timed_out
         self.bad_rows = code in _BAD_ROWS
         self.detail = detail
 
@@ -55,9 +61,19 @@ class Engine(Protocol):
         ...
 
     async def execute(
-        self, statement: Statement, parameters: Parameters | None = None, rows: bytes | None = None
+        self,
+        statement: Statement,
+        parameters: Parameters | None = None,
+        rows: bytes | None = None,
+        *,
+        query_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> None:
-        """Run a statement that changes something, once, with `rows` for an INSERT. Raises EngineError."""
+        """Run a statement that changes something, once, with `rows` for an INSERT. Raises EngineError and nothing else.
+
+        A server refuses a `query_id` that it still runs, and is given `timeout_s` to answer (else its usual time); the
+        embedded engine answers when it is done.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -82,79 +98,89 @@ class ServerEngine:
         self._password = unquote(parts.password or "")
         self.database = unquote(parts.path.strip("/")) or "default"
         self.name = f"{parts.scheme}://{self._host}:{self._port}/{self.database}"
-        self._timeouts = {"read": query_timeout_s, "write": insert_timeout_s}
+        self._query_timeout_s = max(1, round(query_timeout_s))
         self._connections = connections
-        self._clients: dict[str, AsyncClient] = {}
+        self._reads: AsyncClient | None = None
         self._connecting = asyncio.Lock()
+        self._writes = ServerWrites(
+            scheme=parts.scheme,
+            host=self._host,
+            port=self._port,
+            user=self._user,
+            password=self._password,
+            connections=connections,
+            timeout_s=insert_timeout_s,
+        )
 
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:
         try:
-            client = self._clients.get("read") or await self._connect("read")
+            client = self._reads or await self._connect()
             # A read that nobody waits for any more is stopped by the server only when it is marked readonly.
             return await client.raw_query(statement.text, dict(parameters or {}), settings={"readonly": 2})
-        except (ClickHouseError, OSError, TimeoutError) as error:
-            raise _engine_error(error, sent=True) from None
+        except Exception as error:  # a garbled answer raises whatever its decoder does
+            raise _engine_error(error) from None
 
     async def execute(
-        self, statement: Statement, parameters: Parameters | None = None, rows: bytes | None = None
+        self,
+        statement: Statement,
+        parameters: Parameters | None = None,
+        rows: bytes | None = None,
+        *,
+        query_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> None:
-        sent = False
         try:
-            client = self._clients.get("write") or await self._connect("write")
-            sent = True
-            # command() is sent once; insert() and raw_insert() would be repeated silently on a broken connection.
-            await client.command(statement.text, dict(parameters or {}), data=rows)
-        except (ClickHouseError, OSError, TimeoutError) as error:
-            raise _engine_error(error, sent=sent) from None
+            await self._writes.send(
+                statement.text,
+                parameters or {},
+                rows,
+                database=self.database,
+                query_id=query_id,
+                timeout_s=timeout_s,
+            )
+        except Exception as error:
+            raise _engine_error(error) from error
 
     async def create_database(self, statement: Statement) -> None:
         """Create the database of the URL where it is missing. Raises EngineError when that is not allowed."""
         try:
-            await self._connect("read")
-        except ClickHouseError as error:
+            await self._connect()
+        except Exception as error:
             if error_code(error) != UNKNOWN_DATABASE:
-                raise _engine_error(error, sent=False) from None
+                raise _engine_error(error) from None
             try:
-                client = await self._open("write", "default")
-                try:
-                    await client.command(statement.text, {"database": self.database})
-                finally:
-                    await client.close()
-            except ClickHouseError as refused:
-                raise _engine_error(refused, sent=False) from None
+                await self._writes.send(statement.text, {"database": self.database}, None, database="default")
+            except Exception as refused:
+                raise _engine_error(refused) from None
 
     async def close(self) -> None:
-        for client in self._clients.values():
-            await client.close()
-        self._clients.clear()
+        await self._writes.close()
+        if self._reads:
+            await self._reads.close()
+            self._reads = None
 
-    async def _connect(self, use: str) -> AsyncClient:
+    async def _connect(self) -> AsyncClient:
         async with self._connecting:
-            if use not in self._clients:
-                self._clients[use] = await self._open(use, self.database)
-            return self._clients[use]
-
-    async def _open(self, use: str, database: str) -> AsyncClient:
-        timeout_s = max(1, round(self._timeouts[use]))
-        # The server ends a read itself and says so; only where nothing comes at all does the driver give up.
-        answer_s = timeout_s + READ_GRACE_S if use == "read" else timeout_s
-        return await clickhouse_connect.get_async_client(
-            host=self._host,
-            port=self._port,
-            username=self._user,
-            password=self._password,
-            database=database,
-            secure=self._secure,
-            compress=False,
-            query_retries=0,
-            connect_timeout=min(2, timeout_s),
-            send_receive_timeout=answer_s,
-            connector_limit=self._connections,
-            connector_limit_per_host=self._connections,
-            show_clickhouse_errors=True,
-            autogenerate_query_id=False,
-            settings={"max_execution_time": timeout_s} if use == "read" else {},
-        )
+            if self._reads is None:
+                self._reads = await clickhouse_connect.get_async_client(
+                    host=self._host,
+                    port=self._port,
+                    username=self._user,
+                    password=self._password,
+                    database=self.database,
+                    secure=self._secure,
+                    compress=False,
+                    query_retries=0,
+                    connect_timeout=min(2, self._query_timeout_s),
+                    # The server ends a read itself and says so; the driver gives up where nothing comes at all.
+                    send_receive_timeout=self._query_timeout_s + READ_GRACE_S,
+                    connector_limit=self._connections,
+                    connector_limit_per_host=self._connections,
+                    show_clickhouse_errors=True,
+                    autogenerate_query_id=False,
+                    settings={"max_execution_time": self._query_timeout_s},
+                )
+            return self._reads
 
 
 class EmbeddedEngine:
@@ -195,7 +221,13 @@ class EmbeddedEngine:
         return result
 
     async def execute(
-        self, statement: Statement, parameters: Parameters | None = None, rows: bytes | None = None
+        self,
+        statement: Statement,
+        parameters: Parameters | None = None,
+        rows: bytes | None = None,
+        *,
+        query_id: str | None = None,
+        timeout_s: float | None = None,
     ) -> None:
         await self._run("command", statement.text, dict(parameters or {}), rows)
 
@@ -209,8 +241,8 @@ class EmbeddedEngine:
         client = await self._idle.get()
         try:
             return await self._in_thread(getattr(client, method), *arguments)
-        except ClickHouseError as error:
-            raise _engine_error(error, sent=True) from None
+        except Exception as error:
+            raise _engine_error(error) from error
         finally:
             self._idle.put_nowait(client)
 
@@ -237,13 +269,13 @@ def error_code(error: BaseException) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def _engine_error(error: BaseException, *, sent: bool) -> EngineError:
+def _engine_error(error: Exception) -> EngineError:
     code = error_code(error)
-    refused_connection = code is None and any(
-        type(cause).__name__ == "ClientConnectorError" for cause in _causes(error)
-    )
-    written = False if not sent or refused_connection or code in _NOTHING_WRITTEN else None
-    return EngineError(code, written=written, detail=_first_line(error))
+    causes = _causes(error)
+    not_sent = any(isinstance(cause, NotSent) for cause in causes)
+    timed_out = not not_sent and any(isinstance(cause, TimeoutError) for cause in causes)
+    written = False if not_sent or code in _NOTHING_WRITTEN else None
+    return EngineError(code, written=written, timed_out=timed_out, detail=_first_line(error))
 
 
 def _causes(error: BaseException | None) -> list[BaseException]:
@@ -255,4 +287,6 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 
 def _first_line(error: BaseException) -> str:
-    return re.sub(r"\s+", " ", str(error))[:300]
+    """What an error says, on one line; its kind where it says nothing, and where it is none of those expected."""
+    said = str(error) if isinstance(error, ClickHouseError) else f"{type(error).__name__}: {error}"
+    return re.sub(r"\s+", " ", said).removesuffix(": ")[:300]

@@ -1,4 +1,4 @@
-"""From signals to rows: who the visitor is, where from, on which page; then the group commit."""
+"""From signals to rows: who the visitor is, where from, on which page."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
@@ -17,7 +17,6 @@ from app.domain.signals import (
     clean_text,
 )
 from app.domain.visitors import country_of, is_bot, plain_address, visitor_id
-from app.store.commit import GroupCommit
 from app.store.salts import Salts
 
 AFTER_MIDNIGHT = time(0, 5)
@@ -50,17 +49,16 @@ class SignalRow(msgspec.Struct, frozen=True):
 class Intake:
     """Takes in the signals of a request: all of them or none."""
 
-    def __init__(self, salts: Salts, signals: GroupCommit, clock: Clock) -> None:
+    def __init__(self, salts: Salts, clock: Clock) -> None:
         self._salts = salts
-        self._signals = signals
         self._clock = clock
         self._encode_lines = msgspec.json.Encoder().encode_lines
 
-    async def take(self, signals: Sequence[Signal], address: str, user_agent: str) -> int:
-        """Commit the signals that are not a bot's and return how many they are.
+    async def encode(self, signals: Sequence[Signal], address: str, user_agent: str) -> tuple[bytes, int]:
+        """Return the rows (JSON lines of table signals) of those signals that are not a bot's, and how many they are.
 
         The caller's `address` and `user_agent` are those of the visitor, unless a ServerSignal says otherwise.
-        Raises InvalidSignal naming the field, or Unavailable when the commit is not known in time.
+        Raises InvalidSignal naming the field, or Unavailable when the salt of a day cannot be had.
         """
         now = self._clock()
         rows = []
@@ -70,9 +68,7 @@ class Intake:
                 metrics.signals_refused_as_bot.inc()
             else:
                 rows.append(row)
-        if rows:
-            await self._signals.commit(self._encode_lines(rows), len(rows))
-        return len(rows)
+        return self._encode_lines(rows), len(rows)
 
     async def _row(
         self, signal: Signal, address: str, user_agent: str, now: datetime, timestamp: datetime
