@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 
 from faults.account import account, memory_bound_mb
 from faults.attacks import HOSTILE_SITE, LARGE_SITE, Attacks, Size
-from faults.breaks import SETTINGS, Breaks
+from faults.attacks import SETTINGS as ATTACK_SETTINGS
+from faults.breaks import SETTINGS as BREAK_SETTINGS
+from faults.breaks import Breaks
 from faults.ground import Ground
 from faults.report import show
 from faults.traffic import SITES, Traffic
@@ -20,6 +22,7 @@ QUIET, FAULTS = "quiet", "faults"
 ATTACKS = ("hostile", "costly", "large", "stopped", "proxy")
 WARM_UP_S = 1
 SETTLE_S = 3
+PATIENCE_S = 20
 LOOK_EVERY_S = 0.1
 
 
@@ -32,6 +35,7 @@ class Run:
         self.size = size
         self.memory_mb: Counter[str] = Counter()
         self.bounds_mb: dict[str, float] = {}
+        self.well_seconds: dict[str, float] = {}
         self.stops: list[tuple[str, int, float]] = []
         ground.proxy.oddities.chance = random.Random(seed)
 
@@ -55,7 +59,7 @@ class Run:
         look = asyncio.create_task(self._look_at_memory())
         for trial in trials:
             self.ground.proxy.mode = "odd" if trial == "proxy" else "pass"
-            await self.ground.start_api(SETTINGS if trial == FAULTS else {})
+            await self.ground.start_api(BREAK_SETTINGS if trial == FAULTS else ATTACK_SETTINGS)
             if trial == trials[0]:
                 self.traffic.start()
             if trial == "large":
@@ -63,6 +67,7 @@ class Run:
             await asyncio.sleep(WARM_UP_S)
             self.traffic.trial = trial
             await self._play(trial, fault_seconds)
+            self.well_seconds[trial] = await self.traffic.seconds_until_well(PATIENCE_S)
             await asyncio.sleep(min(SETTLE_S, self.size.seconds))
             self.traffic.trial = ""
             if trial == trials[-1]:
@@ -114,7 +119,9 @@ async def run(arguments: argparse.Namespace) -> bool:
             trial = Run(ground, arguments.seed, size)
             await trial.prepare()
             await trial.go(trials, arguments.seconds)
-            found = account(ground, trial.traffic, trials, trial.memory_mb, trial.bounds_mb, trial.stops)
+            found = account(
+                ground, trial.traffic, trials, trial.memory_mb, trial.bounds_mb, trial.well_seconds, trial.stops
+            )
         finally:
             ground.end()
     command = f"--seed {arguments.seed} --workers {arguments.workers} --attacks {','.join(trials[1:])}"
@@ -142,7 +149,7 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="which faults, in which order")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--connections", type=int, default=300, help="that a hostile client holds")
+    parser.add_argument("--connections", type=int, default=400, help="that a hostile client holds")
     parser.add_argument("--large-bodies", type=int, default=400, help="sent while ClickHouse stands still")
     parser.add_argument("--large-visitors", type=int, default=300_000, help="of the large site")
     parser.add_argument(

@@ -1,5 +1,6 @@
 """What became of every signal and poll: counted for each trial and for the whole run."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Tally:
     polls: list[Polled] = field(default_factory=list)
     memory_mb: float = 0.0
     bound_mb: float = 0.0
+    well_seconds: float = 0.0
+    """From the end of the trial until every worker committed signals; inf: not seen."""
     stop_seconds: list[float] = field(default_factory=list)
     stop_codes: Counter[int] = field(default_factory=Counter)
 
@@ -46,6 +49,7 @@ class Tally:
             "refused but stored": not self.refused_but_stored,
             "wrong answers": not self.wrong,
             "memory bound": self.memory_mb <= self.bound_mb,
+            "committing again": self.well_seconds < math.inf,
             "exit code": not self.stop_codes.keys() - {0},
         }
         return [promise for promise, holds in held.items() if not holds]
@@ -79,6 +83,7 @@ def account(
     trials: Iterable[str],
     memory_mb: dict[str, float],
     bounds_mb: dict[str, float],
+    well_seconds: dict[str, float],
     stops: Iterable[tuple[str, int, float]],
 ) -> Account:
     """Look for each mark in all that ClickHouse has."""
@@ -87,6 +92,7 @@ def account(
     ((in_minutes, in_signals),) = ground.query("in_minutes")
     found = {name: Tally() for name in trials}
     whole = Tally(memory_mb=max(memory_mb.values(), default=0.0), bound_mb=max(bounds_mb.values(), default=0.0))
+    whole.well_seconds = max(well_seconds.values())
     between = Tally()  # restarts, when nobody's doing is measured; counts for the whole
     for sent in traffic.sent:
         for tally in (found.get(sent.trial, between), whole):
@@ -103,6 +109,7 @@ def account(
             tally.stop_seconds.append(seconds)
     for trial, tally in found.items():
         tally.memory_mb, tally.bound_mb = memory_mb.get(trial, 0.0), bounds_mb.get(trial, 0.0)
+        tally.well_seconds = well_seconds[trial]
     return Account(found, whole, sum(stored.values()), int(in_minutes) - int(in_signals))
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from app.settings import Settings
 from faults.bodies import poll_large, send_costly, send_large
 from faults.connections import hold_connections
 from faults.ground import Ground
@@ -19,6 +20,10 @@ LARGE_POLLERS = 10
 FILL_EVERY_S = 30
 STOP_MAX_S = 30
 ODD_SHARE = 0.3
+
+# So small that an attack of a few hundred requests reaches them.
+LIMITS = {"queue_max_bytes": str(16 * 1_048_576), "bodies_max_bytes": str(16 * 1_048_576)}
+SETTINGS = {name: value for name, value in LIMITS.items() if name in Settings.__struct_fields__}
 
 Result = TypeVar("Result")
 

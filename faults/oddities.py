@@ -56,12 +56,17 @@ class Oddities:
             if not odd or self.chance.random() < 0.5:
                 answer = await _forward(target_port, head, body)
             if odd:
-                name = self.chance.choice(list(ANSWERS))
-                self.counts[name] += 1
-                answer = ANSWERS[name]
+                answer = ANSWERS[self._next()]
             client_out.write(answer)
             await client_out.drain()
         client_out.close()
+
+    def _next(self) -> str:
+        """One of those that were given least often."""
+        least = min(self.counts[name] for name in ANSWERS)
+        name = self.chance.choice([name for name in ANSWERS if self.counts[name] == least])
+        self.counts[name] += 1
+        return name
 
 
 async def _read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:

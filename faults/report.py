@@ -77,5 +77,6 @@ def _trial_column(tally: Tally) -> dict[str, str]:
         "  refused 503": f"{refused:,}",
         "  refused otherwise": f"{statuses.total():,}",
         "  no answer": f"{unanswered:,}",
+        "then every worker commits, after (s)": f"{tally.well_seconds:.1f}".replace("inf", "never"),
         "SIGTERM to exit, longest (s)": f"{max(tally.stop_seconds, default=0):.1f}",
     }

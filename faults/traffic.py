@@ -1,6 +1,7 @@
 """The good tenant's traffic: marked signals, and polls whose answers are checked and timed."""
 
 import asyncio
+import math
 import random
 import time
 from bisect import bisect_left
@@ -18,6 +19,9 @@ SITES = ("site_0", "site_1", "site_2")
 SENDERS = 8
 POLLERS = 4
 TIMEOUT_S = 15.0
+FRESH_CONNECTIONS = 16
+"""So many that every worker has some."""
+
 MARK_ENDS = "~"
 """A page is its mark, or its mark, this, and filler (faults/sql/stored.sql)."""
 
@@ -60,7 +64,7 @@ class Traffic:
         self.back_seconds: list[float] = []
         self._chance = chance
         self._by_site: defaultdict[str, list[Sent]] = defaultdict(list)
-        self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, headers={"User-Agent": BROWSER})
+        self._client = _client(url)
         self._headers = {"Authorization": f"Bearer {token}"}
         self._over = asyncio.Event()
         self._people: list[asyncio.Task[None]] = []
@@ -79,18 +83,31 @@ class Traffic:
         while not self._over.is_set():
             number += 1
             size = self._chance.choice([1, 1, 1, 5, 20])
-            marks = [f"/{sender}/{number}/{i}" for i in range(size)]
-            sent = Sent(self.trial, self._chance.choice(SITES), marks)
-            self.sent.append(sent)
-            self._by_site[sent.site_id].append(sent)
-            events = [{"path": mark} for mark in marks]
-            body = {"siteId": sent.site_id, "batch": True, "events": events}
-            with suppress(httpx.TransportError):
-                sent.answered((await self._client.post("/api/track", json=body)).status_code)
-                if sent.status == 200 and self.back_at:
-                    self.back_seconds.append(time.monotonic() - self.back_at)
-                    self.back_at = 0.0
-            await asyncio.sleep(0.01 if sent.status == 200 else 0.1)
+            status = await self._send_one(self._client, [f"/{sender}/{number}/{i}" for i in range(size)])
+            if status == 200 and self.back_at:
+                self.back_seconds.append(time.monotonic() - self.back_at)
+                self.back_at = 0.0
+            await asyncio.sleep(0.01 if status == 200 else 0.1)
+
+    async def _send_one(self, client: httpx.AsyncClient, marks: list[str]) -> int:
+        sent = Sent(self.trial, self._chance.choice(SITES), marks)
+        self.sent.append(sent)
+        self._by_site[sent.site_id].append(sent)
+        body = {"siteId": sent.site_id, "batch": True, "events": [{"path": mark} for mark in marks]}
+        with suppress(httpx.TransportError):
+            sent.answered((await client.post("/api/track", json=body)).status_code)
+        return sent.status
+
+    async def seconds_until_well(self, patience_s: float) -> float:
+        """How long until signals on FRESH_CONNECTIONS at once are all committed; inf if longer than `patience_s`."""
+        started_s = time.monotonic()
+        async with _client(str(self._client.base_url), kept=0) as client:
+            while (waited_s := time.monotonic() - started_s) < patience_s:
+                marks = [f"/well/{len(self.sent)}/{i}" for i in range(FRESH_CONNECTIONS)]
+                if {200} == set(await asyncio.gather(*[self._send_one(client, [mark]) for mark in marks])):
+                    return waited_s
+                await asyncio.sleep(0.1)
+        return math.inf
 
     async def _poll(self) -> None:
         while not self._over.is_set():
@@ -124,3 +141,9 @@ class Traffic:
         if not at_least <= int(str(answer["pageviewsLast5Min"])) <= at_most:
             wrong.append(f"pageviews {answer['pageviewsLast5Min']} not in {at_least}..{at_most}")
         return wrong
+
+
+def _client(url: str, kept: int = 100) -> httpx.AsyncClient:
+    """One that keeps so many connections open, and names a browser: signals of any other are not stored."""
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=kept)
+    return httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, headers={"User-Agent": BROWSER})
