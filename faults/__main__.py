@@ -6,7 +6,7 @@ import os
 import random
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import UTC, datetime
 
 from faults.account import account, memory_bound_mb
@@ -33,7 +33,7 @@ class Run:
         self.ground = ground
         self.chance = random.Random(seed)
         self.size = size
-        self.memory_mb: Counter[str] = Counter()
+        self.memory_mb: defaultdict[str, float] = defaultdict(float)
         self.bounds_mb: dict[str, float] = {}
         self.well_seconds: dict[str, float] = {}
         self.stops: list[tuple[str, int, float]] = []
@@ -91,7 +91,7 @@ class Run:
     async def _look_at_memory(self) -> None:
         while True:
             if trial := self.traffic.trial:
-                self.memory_mb[trial] = max(self.memory_mb[trial], self.ground.worker_memory_mb())  # type: ignore[assignment]
+                self.memory_mb[trial] = max(self.memory_mb[trial], self.ground.worker_memory_mb())
             await asyncio.sleep(LOOK_EVERY_S)
 
     def happened(self) -> dict[str, str]:

@@ -126,5 +126,5 @@ def _count(tally: Tally, sent: Sent, stored: dict[str, int], in_feed: dict[str, 
 def memory_bound_mb(settings: Settings, rest_mb: float, connections: int) -> float:
     """The most that a worker may take that took `rest_mb` without an attack, with so many connections attacking it."""
     limits = msgspec.structs.asdict(settings)
-    held = sum(limits[name] for name in ("queue_max_bytes", "bodies_max_bytes") if name in limits)
+    held: int = sum(limits[name] for name in ("queue_max_bytes", "bodies_max_bytes") if name in limits)
     return rest_mb + (COPIES * held + connections * CONNECTION_BYTES + WORK_BYTES) / 1_048_576
