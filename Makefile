@@ -4,6 +4,7 @@ VENV := .venv
 READY := $(VENV)/.ready
 SECONDS := 120
 QUIET := --disable-pip-version-check --quiet
+ATTACKS := faults,hostile,costly,large,stopped,proxy
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test faults bench bench-quick lint format lock release clean
@@ -54,8 +55,8 @@ $(VENV)/bench/.ready:
 	@$(VENV)/bench/bin/pip install --disable-pip-version-check --quiet 'matplotlib>=3.11,<4'
 	@touch $@
 
-faults: setup ## Break everything for a while and account for every signal: CLICKHOUSE='command with {port} and {path}'
-	@$(VENV)/bin/python -m faults --seconds $(SECONDS) --clickhouse '$(CLICKHOUSE)'
+faults: setup ## Break and attack everything for a while and account for every signal: CLICKHOUSE='command with {port} and {path}'
+	@$(VENV)/bin/python -m faults --seconds $(SECONDS) --attacks $(ATTACKS) --clickhouse '$(CLICKHOUSE)'
 
 lint: setup ## Check style and types
 	@$(VENV)/bin/ruff check .

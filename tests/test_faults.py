@@ -1,4 +1,4 @@
-"""A short run of the fault harness; `make faults` has the long one."""
+"""Short runs of the fault harness; `make faults` has the long one."""
 
 import os
 import subprocess
@@ -7,17 +7,17 @@ import sys
 import pytest
 
 COMMAND = os.environ.get("PULSEHOUSE_TEST_FAULTS_CLICKHOUSE", "")
-SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_SECONDS", "20")
+SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_SECONDS", "4")
+ATTACK_SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_ATTACK_SECONDS", "1")
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not COMMAND, reason="PULSEHOUSE_TEST_FAULTS_CLICKHOUSE names no command that runs a server")
-def test_nothing_acknowledged_is_lost_or_doubled_whatever_breaks() -> None:
+@pytest.mark.parametrize("attacks", ["faults", "stopped,proxy"])
+def test_nothing_acknowledged_is_lost_or_doubled_whatever_breaks(attacks: str) -> None:
+    options = ["--seconds", SECONDS, "--attack-seconds", ATTACK_SECONDS, "--attacks", attacks]
     run = subprocess.run(
-        [sys.executable, "-m", "faults", "--seconds", SECONDS],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        [sys.executable, "-m", "faults", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     assert run.returncode == 0, run.stdout
     assert "acknowledged but missing" in run.stdout

@@ -1,0 +1,6 @@
+-- faults/in_feed: how often each mark is in the feed of newest pageviews.
+--
+-- Params   large  String  the large site, whose signals carry no marks
+-- Returns  mark (the page, up to a ~), its pageviews
+-- Order    none
+SELECT splitByChar('~', page)[1] AS mark, count() FROM recent_pageviews WHERE site_id != {large:String} GROUP BY mark

@@ -1,0 +1,149 @@
+"""The good tenant's traffic: marked signals, and polls whose answers are checked and timed."""
+
+import asyncio
+import math
+import random
+import time
+from bisect import bisect_left
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import httpx
+
+from tests.conftest import BROWSER
+from tests.model import contradictions
+
+SITES = ("site_0", "site_1", "site_2")
+SENDERS = 8
+POLLERS = 4
+TIMEOUT_S = 15.0
+FRESH_CONNECTIONS = 16
+"""So many that every worker has some."""
+
+MARK_ENDS = "~"
+"""A page is its mark, or its mark, this, and filler (faults/sql/stored.sql)."""
+
+
+@dataclass
+class Sent:
+    """A request to /api/track: during which trial, where to, its marks, and what came of it (0: no answer)."""
+
+    trial: str
+    site_id: str
+    marks: list[str]
+    sent_at: float = field(default_factory=time.time)
+    answered_at: float = 0.0
+    status: int = 0
+
+    def answered(self, status: int) -> None:
+        self.status, self.answered_at = status, time.time()
+
+
+@dataclass
+class Polled:
+    """A poll: during which trial, its status (0: no answer), and how long it took."""
+
+    trial: str
+    status: int
+    seconds: float
+
+
+class Traffic:
+    """Senders and pollers that go on whatever happens. `trial` names what happens now."""
+
+    def __init__(self, url: str, token: str, chance: random.Random) -> None:
+        self.trial = ""
+        self.sent: list[Sent] = []
+        self.polls: list[Polled] = []
+        self.wrong: list[tuple[str, str]] = []
+        """What a poll got that it must not get, with the trial in which it was sent."""
+        self.back_at = 0.0
+        """When ClickHouse came back (monotonic), until the next signal was committed."""
+        self.back_seconds: list[float] = []
+        self._chance = chance
+        self._by_site: defaultdict[str, list[Sent]] = defaultdict(list)
+        self._client = _client(url)
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._over = asyncio.Event()
+        self._people: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._people += [asyncio.create_task(self._send(n)) for n in range(SENDERS)]
+        self._people += [asyncio.create_task(self._poll()) for _ in range(POLLERS)]
+
+    async def end(self) -> None:
+        self._over.set()
+        await asyncio.gather(*self._people)
+        await self._client.aclose()
+
+    async def _send(self, sender: int) -> None:
+        number = 0
+        while not self._over.is_set():
+            number += 1
+            size = self._chance.choice([1, 1, 1, 5, 20])
+            status = await self._send_one(self._client, [f"/{sender}/{number}/{i}" for i in range(size)])
+            if status == 200 and self.back_at:
+                self.back_seconds.append(time.monotonic() - self.back_at)
+                self.back_at = 0.0
+            await asyncio.sleep(0.01 if status == 200 else 0.1)
+
+    async def _send_one(self, client: httpx.AsyncClient, marks: list[str]) -> int:
+        sent = Sent(self.trial, self._chance.choice(SITES), marks)
+        self.sent.append(sent)
+        self._by_site[sent.site_id].append(sent)
+        body = {"siteId": sent.site_id, "batch": True, "events": [{"path": mark} for mark in marks]}
+        with suppress(httpx.TransportError):
+            sent.answered((await client.post("/api/track", json=body)).status_code)
+        return sent.status
+
+    async def seconds_until_well(self, patience_s: float) -> float:
+        """How long until signals on FRESH_CONNECTIONS at once are all committed; inf if longer than `patience_s`."""
+        started_s = time.monotonic()
+        async with _client(str(self._client.base_url), kept=0) as client:
+            while (waited_s := time.monotonic() - started_s) < patience_s:
+                marks = [f"/well/{len(self.sent)}/{i}" for i in range(FRESH_CONNECTIONS)]
+                if {200} == set(await asyncio.gather(*[self._send_one(client, [mark]) for mark in marks])):
+                    return waited_s
+                await asyncio.sleep(0.1)
+        return math.inf
+
+    async def _poll(self) -> None:
+        while not self._over.is_set():
+            site_id, asked_at, trial = self._chance.choice(SITES), time.time(), self.trial
+            try:
+                response = await self._client.get("/api/realtime", params={"siteId": site_id}, headers=self._headers)
+            except httpx.TransportError:
+                self.polls.append(Polled(trial, 0, time.time() - asked_at))
+                await asyncio.sleep(0.1)
+                continue
+            self.polls.append(Polled(trial, response.status_code, time.time() - asked_at))
+            if response.status_code == 200:
+                self.wrong += [(trial, what) for what in self._check(response.json(), site_id, asked_at)]
+            elif response.status_code != 503 or "error" not in response.json():
+                self.wrong.append((trial, f"{response.status_code} {response.text[:100]}"))
+            await asyncio.sleep(0.05)
+
+    def _check(self, answer: dict[str, object], site_id: str, asked_at: float) -> list[str]:
+        wrong = contradictions(answer)
+        now = datetime.fromisoformat(str(answer["timestamp"]))
+        start = (now.replace(second=0) - timedelta(minutes=4)).timestamp()
+        # Sent before, yet received in the window: possible for as long as its sender waited.
+        first = bisect_left(self._by_site[site_id], start - 2 * TIMEOUT_S, key=lambda sent: sent.sent_at)
+        mine = self._by_site[site_id][first:]
+        at_least = sum(
+            len(sent.marks)
+            for sent in mine
+            if sent.status == 200 and sent.answered_at < asked_at and sent.sent_at >= start
+        )
+        at_most = sum(len(sent.marks) for sent in mine if not sent.answered_at or sent.answered_at >= start)
+        if not at_least <= int(str(answer["pageviewsLast5Min"])) <= at_most:
+            wrong.append(f"pageviews {answer['pageviewsLast5Min']} not in {at_least}..{at_most}")
+        return wrong
+
+
+def _client(url: str, kept: int = 100) -> httpx.AsyncClient:
+    """One that keeps so many connections open, and names a browser: signals of any other are not stored."""
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=kept)
+    return httpx.AsyncClient(base_url=url, timeout=TIMEOUT_S, limits=limits, headers={"User-Agent": BROWSER})
