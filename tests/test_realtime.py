@@ -1,12 +1,11 @@
 """GET /api/realtime: each row of the contract, on whole answers."""
 
-import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.conftest import Api, Clock, MakeApi, Signals
+from tests.conftest import Api, MakeApi, Signals
 
 CORS = {"access-control-allow-origin": "*", "cache-control": "no-cache"}
 
@@ -168,31 +167,6 @@ async def test_a_visitor_active_across_midnight_counts_once(
     assert answer["visitorsPerMinute"] == minutes(api, *per_minute)
 
 
-async def test_the_salt_of_yesterday_is_deleted_after_it_has_served(api: Api) -> None:
-    api.clock.set("23:30:00", days=-1)
-    await api.store.refresh()
-    yesterday, today = api.clock.now.date(), api.clock.now.date() + timedelta(days=1)
-    api.clock.set("00:10:00", days=1)
-    await api.store.refresh()
-    assert f"{yesterday}" in await api.select("SELECT day FROM salts")
-    api.clock.set("00:15:00")
-    await api.store.refresh()
-    days = (await api.select("SELECT day FROM salts ORDER BY day")).split()
-    assert f"{yesterday}" not in days
-    assert f"{today}" in days
-    assert api.store.salts.known(yesterday) is None
-
-
-async def test_two_workers_that_start_together_agree_on_the_salt(make_api: MakeApi) -> None:
-    clock = Clock()
-    one, two = await make_api(clock=clock), await make_api(clock=clock)
-    clock.set("12:00:00", days=1)
-    day = clock.now.date()
-    salts = await asyncio.gather(one.store.salts.of(day), two.store.salts.of(day))
-    assert salts[0] == salts[1]
-    assert await one.select(f"SELECT count() FROM salts WHERE day = '{day}'") == "1"
-
-
 # Order of checks, status codes and error bodies.
 
 
@@ -293,15 +267,3 @@ async def test_a_revoked_key_is_401_on_every_worker_after_its_next_refresh(api: 
 async def test_unknown_paths_are_404_in_json(api: Api) -> None:
     response = await api.get("/api/nothing", api.read)
     assert (response.status_code, response.json()) == (404, {"error": "Not found"})
-
-
-async def test_a_clock_that_steps_back_over_a_deleted_salt_gets_a_new_one(api: Api) -> None:
-    api.clock.set("23:00:00", days=-1)
-    yesterday = api.clock().date()
-    await api.store.refresh()
-    api.clock.set("00:20:00", days=1)
-    await api.store.refresh()
-    assert api.store.salts.known(yesterday) is None
-    api.clock.set("23:59:00", days=-1)
-    assert (await api.track({"siteId": "site_a"})).status_code == 200
-    assert (await api.realtime())["activeVisitors"] == 1

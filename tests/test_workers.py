@@ -14,6 +14,7 @@ import clickhouse_connect
 import httpx
 import pytest
 
+from app.store.salts import KEPT_AFTER
 from tests.conftest import BROWSER
 from tests.model import Sent, answer, contradictions
 from tests.service import ClockedService, Service, drop, run
@@ -119,8 +120,9 @@ class Day:
         self._file = file
         self._sent: list[Sent] = []
         self._next = file.with_suffix(".next")
-        self.yesterday = datetime.now(UTC).date()
         self.now = datetime.now(UTC)
+        # A day that is over by the clock of ClickHouse too, which has a say in deleting its salt.
+        self.yesterday = (self.now - KEPT_AFTER).date() - timedelta(days=1)
         self.set("23:30:00")
         # Keys and sites are refreshed often, as the salts are with them.
         self.workers = [
@@ -157,10 +159,9 @@ class Day:
         return [str(day) for (day,) in self._ground.ask("SELECT day FROM salts ORDER BY day")]
 
     def wait_until_deleted(self, day: str) -> None:
-        """Wait until the salt of a day is gone and both workers have done their part of it."""
+        """Wait until one of the workers has deleted the salt of a day."""
         give_up_s = time.monotonic() + 30
-        done = "SELECT count() FROM system.mutations WHERE database = currentDatabase() AND is_done"
-        while (day in self.salts() or self._ground.ask(done) < [(2,)]) and time.monotonic() < give_up_s:
+        while day in self.salts() and time.monotonic() < give_up_s:
             time.sleep(0.05)
         assert day not in self.salts()
 

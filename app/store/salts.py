@@ -23,6 +23,7 @@ ATTEMPTS = 10
 class _Row(msgspec.Struct, frozen=True):
     day: date
     salt: str
+    served: bool
 
 
 class Salts:
@@ -45,13 +46,25 @@ class Salts:
         return self._salts.get(day) or await self._make(day)
 
     async def refresh(self, now: datetime) -> None:
-        """Make the salts that are due, and delete those that have served. Raises EngineError."""
+        """Make the salts that are due. Raises EngineError."""
         await self.of(now.date())
         await self.of((now + READY_BEFORE).date())
+
+    async def delete_served(self, now: datetime) -> None:
+        """Delete the salts that have served, by `now` and by the clock of ClickHouse. Raises EngineError.
+
+        A worker whose clock is ahead must not take today's salt from all the others.
+        """
         first_kept = (now - KEPT_AFTER).date()
-        if min(self._salts) < first_kept:
+        if min(self._salts, default=first_kept) >= first_kept:
+            return
+        async with self._changing:
+            rows = await self._load()
+        served = [row.day for row in rows if row.served and row.day < first_kept]
+        for day in served:
+            await self._engine.execute(self._delete, {"day": day.isoformat()})
+        if served:
             async with self._changing:
-                await self._engine.execute(self._delete, {"day": first_kept.isoformat()})
                 await self._load()
 
     async def _make(self, day: date) -> bytes:
@@ -71,6 +84,8 @@ class Salts:
                 raise Unavailable
             return self._salts[day]
 
-    async def _load(self) -> None:
-        rows = msgspec.json.Decoder(_Row).decode_lines(await self._engine.fetch(self._list))
+    async def _load(self) -> list[_Row]:
+        body = await self._engine.fetch(self._list, {"kept_minutes": KEPT_AFTER // timedelta(minutes=1)})
+        rows = msgspec.json.Decoder(_Row).decode_lines(body)
         self._salts = {row.day: bytes.fromhex(row.salt) for row in rows}
+        return rows

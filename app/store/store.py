@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from app.domain.access import hash_token, new_token
 from app.domain.clock import Clock
@@ -46,7 +46,7 @@ class Store:
         self._refresh_s = refresh_s
         self.applied: list[str] = []
         """Names of the migrations that this start has applied."""
-        self._refreshing: asyncio.Task[None] | None = None
+        self._repeating: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Start, without waiting for ClickHouse: until it answers, requests are answered 503.
@@ -63,7 +63,11 @@ class Store:
     def run(self) -> None:
         """Begin to commit signals and to keep sites, keys and salts fresh."""
         self.signals.start()
-        self._refreshing = asyncio.create_task(self._keep_fresh(), name="refresh")
+        # Deleting salts is a task of its own: whether an answer may be given does not depend on it.
+        self._repeating = [
+            asyncio.create_task(self._repeat(self.refresh, "refresh sites, keys and salts"), name="refresh"),
+            asyncio.create_task(self._repeat(self.delete_salts, "delete salts that have served"), name="delete salts"),
+        ]
 
     async def prepare(self) -> None:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
@@ -74,6 +78,10 @@ class Store:
         """Read sites, keys and salts now. Raises EngineError."""
         await self.directory.refresh()
         await self.salts.refresh(self.clock())
+
+    async def delete_salts(self) -> None:
+        """Delete the salts that have served. Raises EngineError."""
+        await self.salts.delete_served(self.clock())
 
     async def list_sites(self) -> list[SiteRow]:
         """All sites, by id. Raises EngineError."""
@@ -115,9 +123,9 @@ class Store:
 
     async def stop(self, timeout_s: float) -> None:
         """Accept no more signals and commit what is queued, within `timeout_s`."""
-        if self._refreshing:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
+        for task in self._repeating:
+            task.cancel()
+        await asyncio.gather(*self._repeating, return_exceptions=True)
         await self.signals.close(timeout_s)
 
     async def close(self, timeout_s: float) -> None:
@@ -125,16 +133,16 @@ class Store:
         await self.stop(timeout_s)
         await self.engine.close()
 
-    async def _keep_fresh(self) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[None]], what: str) -> None:
         failing = False
         while True:
             await asyncio.sleep(self._refresh_s)
             try:
-                await self.refresh()
+                await work()
                 if failing:
                     log.warning("ClickHouse answers again (%s)", self.engine.name)
                 failing = False
             except Exception as error:
                 if not failing:
-                    log.warning("cannot refresh sites, keys and salts: %s", getattr(error, "detail", error))
+                    log.warning("cannot %s: %s", what, getattr(error, "detail", error))
                 failing = True

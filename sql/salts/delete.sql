@@ -1,6 +1,6 @@
--- salts/delete: removes the salts of days before a day, for good.
+-- salts/delete: removes the salt of a day, for good; nothing where there is none.
 --
+-- Why      Dropping a partition is done at once and waits for no merge, as a mutation would.
 -- Serves   the hashing of visitors
--- Params   day  String  the first day whose salt is kept, YYYY-MM-DD
-ALTER TABLE salts DELETE WHERE day < toDate({day:String})
-SETTINGS mutations_sync = 1
+-- Params   day  String  YYYY-MM-DD
+ALTER TABLE salts DROP PARTITION {day:String}
