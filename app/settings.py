@@ -40,6 +40,8 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     shutdown_timeout_ms: Milliseconds = 10_000
     head_max_bytes: Annotated[int, msgspec.Meta(ge=8_192, le=1_048_576)] = 16_384
     body_max_bytes: Positive = 1_048_576
+    body_timeout_ms: Milliseconds = 10_000
+    bodies_max_bytes: Positive = 67_108_864
     batch_max_signals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     track_max_requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 3_000
     embedded_max_memory_bytes: Annotated[int, msgspec.Meta(ge=100_000_000)] = 1_000_000_000

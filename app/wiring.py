@@ -1,8 +1,10 @@
 """Puts the parts together: settings, engine, store, HTTP."""
 
+import asyncio
 import ipaddress
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
 from app.http import live, operations, realtime, sites, track
 from app.http.allowance import Allowance
+from app.http.bodies import Bodies
 from app.http.errors import EXCEPTION_HANDLERS
 from app.http.openapi import serve_document
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
@@ -84,11 +87,22 @@ def create_store(settings: Settings, engine: ServerEngine | EmbeddedEngine, cloc
     )
 
 
-def create_app(settings: Settings, store: Store) -> Any:
+def create_bodies(settings: Settings) -> Bodies:
+    """What reads the bodies of a worker's requests."""
+    return Bodies(
+        max_bytes=settings.body_max_bytes,
+        all_max_bytes=settings.bodies_max_bytes,
+        timeout_s=settings.body_timeout_ms / 1000,
+    )
+
+
+def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -> Any:
     """The ASGI application; it opens and closes the store with its lifespan."""
+    bodies = bodies or create_bodies(settings)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        stop_at_sigterm(bodies)
         await store.start()
         spare_garbage_collector()
         try:
@@ -105,17 +119,29 @@ def create_app(settings: Settings, store: Store) -> Any:
             {
                 "store": store,
                 "allowance": allowance,
-                "body_max_bytes": settings.body_max_bytes,
+                "bodies": bodies,
                 "batch_max_signals": settings.batch_max_signals,
             }
         ),
         exception_handlers={**EXCEPTION_HANDLERS},
-        request_max_body_size=settings.body_max_bytes,
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
+
+
+def stop_at_sigterm(bodies: Bodies) -> None:
+    """Have a worker of granian wait for no body once it is told to stop: it ends its lifespan after the last request.
+
+    granian has set its own handlers before, the same one for both signals.
+    """
+
+    def stop() -> None:
+        bodies.stop()
+        signal.raise_signal(signal.SIGINT)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
 
 
 def trusted_proxies(settings: Settings) -> list[str]:

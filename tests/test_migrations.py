@@ -79,11 +79,11 @@ class StoppingEngine:
     async def fetch(self, *arguments: Any) -> bytes:
         return await self._engine.fetch(*arguments)
 
-    async def execute(self, *arguments: Any) -> None:
+    async def execute(self, *arguments: Any, **options: Any) -> None:
         if not self._left:
             raise EngineError(None)
         self._left -= 1
-        await self._engine.execute(*arguments)
+        await self._engine.execute(*arguments, **options)
 
     async def close(self) -> None: ...
 

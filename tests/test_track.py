@@ -1,10 +1,13 @@
 """POST /api/track: each row of the contract's tables."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from litestar.exceptions import InternalServerException
 
 from app.settings import Settings
 from tests.conftest import BROWSER, Api, MakeApi
@@ -344,7 +347,9 @@ async def test_a_timestamp_within_its_bounds_is_taken(api: Api, seconds: int) ->
         ({"timestamp": 6}, "timestamp: at most 5 seconds in the future"),
         ({"timestamp": "yesterday"}, "events[1].timestamp: invalid RFC3339 encoded datetime"),
         ({"timestamp": "2026-11-23T10:00:00"}, "events[1].timestamp: expected datetime with a timezone component"),
-        ({"country": "Germany"}, "events[1].country: expected str matching regex '^[A-Z]{2}$'"),
+        ({"country": "Germany"}, "events[1].country: expected str of length <= 2"),
+        ({"country": "US\n"}, "events[1].country: expected str of length <= 2"),
+        ({"country": "us"}, "events[1].country: expected str matching regex '^[A-Z]{2}$'"),
         ({"ip": 7}, "events[1].ip: expected str | null, got int"),
         ({"ip": 10**400}, "events[1].ip: number out of range"),
         ({"visitorId": ""}, "events[1].visitorId: expected str of length >= 1"),
@@ -384,3 +389,61 @@ async def test_around_midnight_a_row_carries_the_previous_id_too(api: Api) -> No
     assert ids[0][1] == ids[2][1] == "0"
     assert ids[1] == (ids[2][0], ids[0][0])
     assert ids[0][0] != ids[1][0]
+
+
+async def test_every_500_is_logged(api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    for number, defect in enumerate([RuntimeError("ours"), InternalServerException("of the framework")], start=1):
+        monkeypatch.setattr(api.store.intake, "make_rows", AsyncMock(side_effect=defect))
+        response = await api.track({"siteId": "site_a"})
+        assert (response.status_code, response.json()) == (500, {"error": "Internal server error"})
+        assert [record.message for record in caplog.records if record.exc_info] == ["unexpected error"] * number
+
+
+# Work is bounded before it is done.
+
+
+@pytest.mark.parametrize(
+    ("events", "error"),
+    [
+        ("[{}" + ",{}" * 1000 + "]", "events: at most 1000 signals in one request"),
+        ("[7" + ",{}" * 1001 + "]", "events: at most 1000 signals in one request"),
+        ("[{}" + ",{}" * 349_000 + "]", "events: at most 16000 JSON objects in one request"),
+        ('[{"x":[7' + ",{}" * 16_000 + "]}]", "events: at most 16000 JSON objects in one request"),
+    ],
+)
+async def test_the_signals_of_a_batch_are_counted_before_they_are_decoded(api: Api, events: str, error: str) -> None:
+    response = await api.track(b'{"siteId":"site_a","batch":true,"events":%s}' % events.encode())
+    assert (response.status_code, response.json()) == (413, {"error": error})
+
+
+async def test_a_signal_may_bring_objects_of_its_own(api: Api) -> None:
+    event = {"path": "/", "device": [{}] * 1100, "utm": {"source": "{" * 1000}}
+    response = await api.track({"siteId": "site_a", "batch": True, "events": [event, {}]})
+    assert (response.status_code, response.json()) == (200, {"success": True, "count": 2})
+
+
+async def test_the_bot_filter_looks_at_256_characters(api: Api) -> None:
+    for padding, stored_signals in ((256, 1), (245, 1)):
+        response = await api.track({"siteId": "site_a"}, User_Agent="x" * padding + " Googlebot/2.1")
+        assert response.status_code == 200
+        assert len(await stored(api)) == stored_signals
+
+
+async def test_a_long_batch_takes_turns_with_other_requests(api: Api) -> None:
+    events = [{"userAgent": f"{BROWSER} {number}"} for number in range(1000)]
+    batch = asyncio.create_task(api.track({"siteId": "site_a", "batch": True, "events": events}, token=api.write))
+    polls = 0
+    while not batch.done():
+        await asyncio.sleep(0)
+        assert (await api.get("/health")).status_code == 200
+        polls += 1
+    assert (await batch).json() == {"success": True, "count": 1000}
+    assert polls > 20
+
+
+@pytest.mark.parametrize("referrer", ["https://example.com/a", "www.example.com", "http://EXAMPLE.com:8080/?q"])
+async def test_a_link_within_the_site_is_no_referrer(api: Api, referrer: str) -> None:
+    events = [{"referrer": referrer}, {"siteId": "site_b", "path": "/b", "referrer": referrer}]
+    await api.track({"siteId": "site_a", "batch": True, "events": events})
+    host = "www.example.com" if "www" in referrer else "example.com"
+    assert await stored(api) == [row(), row("/b", site_id="site_b", referrer=host)]

@@ -24,7 +24,7 @@ from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collec
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
 from app.store.store import Store
-from app.wiring import create_app, create_engine, create_store, trusted_proxies
+from app.wiring import create_app, create_bodies, create_engine, create_store, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +140,12 @@ async def serve_here(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limit_s = stop_within_s or _stop_within_s(settings)
+    bodies = create_bodies(settings)
     await store.start()
     spare_garbage_collector()
     try:
         server = EmbeddedServer(
-            create_app(settings, store),
+            create_app(settings, store, bodies),
             address=host,
             port=port,
             interface=Interfaces.ASGINL,
@@ -157,6 +158,7 @@ async def serve_here(
         tasks = [asyncio.create_task(beside(stop))] if beside else []
         await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
+        bodies.stop()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving, *tasks], timeout=limit_s)
     finally:

@@ -38,14 +38,19 @@ class TooLarge(Refusal):
     """More bytes or more signals than one request may bring."""
 
 
+class BodyTooSlow(Refusal):
+    """A request whose body was not complete in its time."""
+
+
 class TooManyRequests(Refusal):
     """The caller's allowance for this minute is used up."""
 
     message = "Too many requests"
 
-    def __init__(self, limit: int, reset_at_s: float, retry_after_s: int) -> None:
+    def __init__(self, limit: int, remaining: int, reset_at_s: float, retry_after_s: int) -> None:
         super().__init__()
         self.limit = limit
+        self.remaining = remaining
         self.reset_at_s = reset_at_s
         self.retry_after_s = retry_after_s
 

@@ -15,6 +15,10 @@ TEXT_MAX_CHARACTERS = 1024
 AGE_MAX = timedelta(minutes=5)
 CLOCK_SKEW_MAX = timedelta(seconds=5)
 
+OBJECTS_PER_SIGNAL = 16
+"""A batch may have so many JSON objects for each signal that it may have. More are not looked into: they need not be
+signals, but telling one from the other takes its time."""
+
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -56,7 +60,8 @@ class ServerSignal(Signal, frozen=True, rename="camel"):
         msgspec.Meta(description="The visitor, in place of address and User-Agent."),
     ] = None
     country: Annotated[
-        Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None,
+        # `$` matches before a newline at the end too; the length does not.
+        Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", max_length=2)] | None,
         msgspec.Meta(description="ISO 3166-1 alpha-2; the country of `ip` if not given."),
     ] = None
     timestamp: Annotated[
@@ -93,6 +98,7 @@ class _Form(msgspec.Struct, frozen=True):
     events: msgspec.Raw = msgspec.Raw()
 
 
+_decode_events = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_form = msgspec.json.Decoder(_Form).decode
 _decode_signal = {Signal: msgspec.json.Decoder(Signal).decode, ServerSignal: msgspec.json.Decoder(ServerSignal).decode}
 _decode_batch = {Signal: msgspec.json.Decoder(Batch).decode, ServerSignal: msgspec.json.Decoder(ServerBatch).decode}
@@ -108,6 +114,8 @@ def read_body(body: bytes, max_signals: int, kind: type[Signal]) -> tuple[Sequen
         body.decode()
         form = _decode_form(body)
         is_batch = form.batch or bool(form.events)
+        if is_batch:
+            _require_few(form.events, max_signals)
         batch = _decode_batch[kind](body) if is_batch else Batch([_decode_signal[kind](body)])
     except msgspec.ValidationError as error:
         raise InvalidSignal(_name_field(error)) from None
@@ -117,8 +125,6 @@ def read_body(body: bytes, max_signals: int, kind: type[Signal]) -> tuple[Sequen
         raise InvalidSignal("body: nested too deeply") from None
     except msgspec.DecodeError:
         raise InvalidSignal("body: not JSON") from None
-    if len(batch.events) > max_signals:
-        raise TooLarge(f"events: at most {max_signals} signals in one request")
     signals = [
         signal if signal.site_id is not None else msgspec.structs.replace(signal, site_id=batch.site_id)
         for signal in batch.events
@@ -126,6 +132,15 @@ def read_body(body: bytes, max_signals: int, kind: type[Signal]) -> tuple[Sequen
     if not all(signal.site_id and signal.site_id.strip() for signal in signals):
         raise SiteIdRequired
     return signals, is_batch
+
+
+def _require_few(events: msgspec.Raw, max_signals: int) -> None:
+    """Raise TooLarge for more than `max_signals`, before any is decoded."""
+    objects = bytes(events).count(b"{")
+    if objects > max_signals * OBJECTS_PER_SIGNAL:
+        raise TooLarge(f"events: at most {max_signals * OBJECTS_PER_SIGNAL} JSON objects in one request")
+    if objects > max_signals and len(_decode_events(events)) > max_signals:
+        raise TooLarge(f"events: at most {max_signals} signals in one request")
 
 
 def check_timestamp(timestamp: datetime, now: datetime) -> None:

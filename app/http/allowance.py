@@ -1,4 +1,4 @@
-"""How many requests a client may send to /api/track in a minute, per worker."""
+"""How many signals a client may send to /api/track in a minute, per worker."""
 
 import ipaddress
 import math
@@ -12,18 +12,27 @@ from app.domain.errors import TooManyRequests
 
 
 class Allowance:
-    """Counts the requests of each client in windows of a minute (library limits, in memory)."""
+    """Counts the signals of each client in windows of a minute (library limits, in memory)."""
 
-    def __init__(self, max_requests_per_minute: int) -> None:
-        self._item = RateLimitItemPerMinute(max_requests_per_minute) if max_requests_per_minute else None
+    def __init__(self, max_signals_per_minute: int) -> None:
+        self._item = RateLimitItemPerMinute(max_signals_per_minute) if max_signals_per_minute else None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    def spend(self, address: str) -> None:
-        """Count one request of a client. Raises TooManyRequests when its allowance for this minute is used up."""
-        if self._item is None or self._limiter.hit(self._item, _client(address)):
+    def spend(self, address: str, signals: int, body_bytes: int = 0) -> None:
+        """Count a request of a client: its signals, or the KiB of its body where they are more.
+
+        Raises TooManyRequests, and counts nothing, when that is more than what is left of its allowance this minute.
+        """
+        if self._item is None:
             return
-        reset_at_s = self._limiter.get_window_stats(self._item, _client(address)).reset_time
-        raise TooManyRequests(self._item.amount, reset_at_s, max(1, math.ceil(reset_at_s - time.time())))
+        client = _client(address)
+        cost = max(signals, -(-body_bytes // 1024))
+        if self._limiter.test(self._item, client, cost=cost):
+            self._limiter.hit(self._item, client, cost=cost)
+            return
+        window = self._limiter.get_window_stats(self._item, client)
+        retry_after_s = max(1, math.ceil(window.reset_time - time.time()))
+        raise TooManyRequests(self._item.amount, window.remaining, window.reset_time, retry_after_s)
 
 
 def _client(address: str) -> str:

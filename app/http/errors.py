@@ -24,6 +24,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.AccessDenied: HTTPStatus.FORBIDDEN,
     errors.OriginNotAllowed: HTTPStatus.FORBIDDEN,
     errors.UnknownSite: HTTPStatus.NOT_FOUND,
+    errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -50,7 +51,7 @@ def answer_refusal(_request: Request[Any, Any, Any], refusal: errors.Refusal) ->
     elif isinstance(refusal, errors.TooManyRequests):
         headers["Retry-After"] = str(refusal.retry_after_s)
         headers["X-RateLimit-Limit"] = str(refusal.limit)
-        headers["X-RateLimit-Remaining"] = "0"
+        headers["X-RateLimit-Remaining"] = str(refusal.remaining)
         headers["X-RateLimit-Reset"] = str(math.ceil(refusal.reset_at_s))
     return answer_error(status, str(refusal), headers)
 
@@ -61,6 +62,8 @@ def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException
         status = HTTPStatus(error.status_code)
     except ValueError:
         status = DEFECT
+    if status == DEFECT:
+        log.error("unexpected error", exc_info=error)
     headers = {name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"}
     return answer_error(status, status.phrase.capitalize(), headers)
 

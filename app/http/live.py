@@ -14,7 +14,7 @@ from app.http.allowance import Allowance
 from app.http.caller import address_of
 from app.http.errors import CORS
 from app.http.openapi import SITE_ID, answer, described, header, parameter, refusals
-from app.http.track import ORIGIN, USER_AGENT, rows_of
+from app.http.track import ORIGIN, USER_AGENT, make_rows
 from app.store.store import Store
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -103,11 +103,11 @@ async def get_track_pixel(
     """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
     store: Store = request.app.state.store
     allowance: Allowance = request.app.state.allowance
-    allowance.spend(address_of(request))
+    allowance.spend(address_of(request), signals=1)
     if not site_id or not site_id.strip() or len(request.query_params.getall("siteId")) > 1:
         raise SiteIdRequired
     signal = Signal(site_id=site_id, path=path or request.headers.get("referer"))
-    await store.signals.commit(*await rows_of(request, store, [signal], None))
+    await store.signals.commit(*await make_rows(request, store, [signal], None))
     return Response(PIXEL, media_type="image/gif", headers=PIXEL_HEADERS)
 
 

@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
-from app.domain.access import ApiKey
-from app.domain.errors import OriginNotAllowed, TooLarge, UnknownSite
+from app.domain.access import ApiKey, Site
+from app.domain.errors import OriginNotAllowed, UnknownSite
 from app.domain.signals import TEXT_MAX_CHARACTERS, ServerBatch, ServerSignal, Signal, read_body
 from app.http.allowance import Allowance
+from app.http.bodies import Bodies
 from app.http.caller import address_of, header_of, optional_key
 from app.http.errors import EVERY_ANSWER
 from app.http.openapi import TOKEN_OR_NONE, answer, described, parameter, refusals
@@ -47,7 +47,7 @@ ORIGIN = parameter("Origin", "The page's origin; its host must be a domain of th
     status_code=200,
     opt=described(
         "Send one signal or a batch",
-        {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 413, 429, 503)},
+        {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 408, 413, 429, 503)},
         security=TOKEN_OR_NONE,
         parameters=[USER_AGENT, ORIGIN],
         requestBody=BODY,
@@ -56,13 +56,20 @@ ORIGIN = parameter("Origin", "The page's origin; its host must be a domain of th
 async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
     """Store signals: pageviews, events, engagement, heartbeats. 200 means committed; otherwise nothing is stored."""
     store: Store = request.app.state.store
-    allowance: Allowance = request.app.state.allowance
-    key = optional_key(request, store.directory, store.clock)
-    if key is None:
-        allowance.spend(address_of(request))
-    else:
-        key.require_scope("write")
-    rows, count, is_batch = await _read(request, store, key)
+    bodies: Bodies = request.app.state.bodies
+    # Before anything is checked: a client that is answered while it sends does not get to its answer.
+    async with bodies.read(request) as body:
+        key = optional_key(request, store.directory, store.clock)
+        if key is not None:
+            key.require_scope("write")
+        kind = Signal if key is None else ServerSignal
+        signals, is_batch = read_body(body, request.app.state.batch_max_signals, kind)
+        if key is None:
+            allowance: Allowance = request.app.state.allowance
+            allowance.spend(address_of(request), len(signals), len(body))
+        rows, count = await make_rows(request, store, signals, key)
+    # While the rows wait for their commit nothing else of the request is kept.
+    del body, signals
     await store.signals.commit(rows, count)
     # A bot is told no more than anybody: its batch is answered without a count.
     counted = is_batch and (count > 0 or key is not None)
@@ -70,37 +77,24 @@ async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(body, media_type="application/json", headers=EVERY_ANSWER)
 
 
-async def _read(request: Request[Any, Any, Any], store: Store, key: ApiKey | None) -> tuple[bytes, int, bool]:
-    """Return the rows of a request's signals, how many they are, and whether they came as a batch.
-
-    Neither the body nor its signals are kept: the rows alone wait for their commit. Hence not `request.body()`, which
-    remembers. Raises what rows_of raises, SiteIdRequired or TooLarge.
-    """
-    try:
-        sent = b"".join([chunk async for chunk in request.stream()])
-    except RequestEntityTooLarge:
-        raise TooLarge(f"body: at most {request.app.state.body_max_bytes} bytes") from None
-    signals, is_batch = read_body(sent, request.app.state.batch_max_signals, Signal if key is None else ServerSignal)
-    rows, count = await rows_of(request, store, signals, key)
-    return rows, count, is_batch
-
-
-async def rows_of(
+async def make_rows(
     request: Request[Any, Any, Any], store: Store, signals: Sequence[Signal], key: ApiKey | None
 ) -> tuple[bytes, int]:
-    """Return the rows to commit and how many they are: all signals of a request, but for those of bots.
+    """The rows of a request's signals and how many they are: all, but for those of bots.
 
     Raises UnknownSite, OriginNotAllowed, InvalidSignal or Unavailable.
     """
     origin = header_of(request, b"origin")
-    for site_id in {signal.site_id or "" for signal in signals}:
-        _require_site(store.directory, site_id, origin, key)
-    # Cut as a server-side `userAgent` is limited: the bot filter reads and remembers the whole of it.
+    sites = {
+        site_id: _require_site(store.directory, site_id, origin, key)
+        for site_id in {signal.site_id or "" for signal in signals}
+    }
+    # Cut as a server-side `userAgent` is limited.
     user_agent = (header_of(request, b"user-agent") or "")[:TEXT_MAX_CHARACTERS]
-    return await store.intake.encode(signals, address_of(request), user_agent)
+    return await store.intake.make_rows(signals, sites, address_of(request), user_agent)
 
 
-def _require_site(directory: Directory, site_id: str, origin: str | None, key: ApiKey | None) -> None:
+def _require_site(directory: Directory, site_id: str, origin: str | None, key: ApiKey | None) -> Site:
     site = directory.site(site_id)
     if site is None:
         directory.require_fresh()
@@ -109,6 +103,7 @@ def _require_site(directory: Directory, site_id: str, origin: str | None, key: A
         raise UnknownSite
     if origin is not None and not site.allows_origin_host(_host(origin)):
         raise OriginNotAllowed
+    return site
 
 
 def _host(origin: str) -> str:
