@@ -112,6 +112,7 @@ def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -
                 "store": store,
                 "allowance": allowance,
                 "bodies": bodies,
+                "site_lists": sites.SiteLists(store.directory),
                 "batch_max_signals": settings.batch_max_signals,
             }
         ),

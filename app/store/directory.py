@@ -46,6 +46,8 @@ class Directory:
         self._max_age_s = max_age_s
         self._sites: dict[str, Site] = {}
         self._keys: dict[str, ApiKey] = {}
+        self.sites_version = 0
+        """Grows when a site is new or has changed."""
         self._refreshed_at_s = float("-inf")
 
     def require_fresh(self) -> None:
@@ -58,9 +60,8 @@ class Directory:
 
     def sites_of(self, key: ApiKey) -> list[Site]:
         """The sites that the key may read, by name."""
-        return sorted(
-            (site for site in self._sites.values() if key.may_read(site)), key=lambda site: (site.name, site.id)
-        )
+        sites = list(self._sites.values())  # a copy: this may run in a thread, beside a refresh
+        return sorted((site for site in sites if key.may_read(site)), key=lambda site: (site.name, site.id))
 
     def key(self, token: str) -> ApiKey | None:
         return self._keys.get(hash_token(token))
@@ -70,8 +71,11 @@ class Directory:
         started_at_s = time.monotonic()
         since_last_s = started_at_s - self._refreshed_at_s + OVERLAP_S
         age_ms = EVER_MS if math.isinf(since_last_s) else math.ceil(since_last_s * 1000)
-        for site in await list_sites(self._engine, self._list_sites, age_ms):
-            self._sites[site.id] = Site(site.id, site.tenant, site.domains, site.name)
+        for row in await list_sites(self._engine, self._list_sites, age_ms):
+            site = Site(row.id, row.tenant, row.domains, row.name)
+            if self._sites.get(site.id) != site:
+                self._sites[site.id] = site
+                self.sites_version += 1
         for key in await list_keys(self._engine, self._list_keys, age_ms):
             self._keys[key.token_sha256] = ApiKey(
                 key.id, key.tenant, key.token_sha256, key.scope, key.site_id, key.expires_at, key.revoked_at

@@ -30,7 +30,7 @@ BATCH_STEP = timedelta(microseconds=1)
 """Signals stamped here follow each other by this within a request, so that the last of them is the latest."""
 
 TURN_S = 0.0005
-"""After so long others get their turn. A signal takes 20 microseconds, one of a long new User-Agent twenty times that."""
+"""After so long others get their turn. A signal takes 20 microseconds, one of a long new User-Agent 20 times that."""
 
 ONE_DAY = timedelta(days=1)
 NOTHING_SAID = ServerSignal()
