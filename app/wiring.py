@@ -150,14 +150,19 @@ def spare_garbage_collector() -> None:
 def trusted_proxies(settings: Settings) -> list[str]:
     """The addresses and networks whose forwarding headers are believed. Raises StartupError for what is none."""
     names = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
+    trusted = []
     for name in names:
         try:
-            ipaddress.ip_network(name)
+            network = ipaddress.ip_network(name)
         except ValueError as error:
             raise StartupError(
                 f"PULSEHOUSE_TRUSTED_PROXIES: {error}; use addresses and networks like 10.0.0.0/8"
             ) from None
-    return names
+        trusted.append(str(network))
+        if isinstance(network, ipaddress.IPv4Network):
+            # What an IPv4 peer is called on a socket that listens on IPv6 too, as with --host ::.
+            trusted.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return trusted
 
 
 def create_worker() -> Any:

@@ -41,6 +41,10 @@ def test_a_url_that_is_none_is_named(url: str) -> None:
 
 
 def test_a_proxy_that_is_no_address_is_named() -> None:
-    assert trusted_proxies(Settings(trusted_proxies=" 10.0.0.0/8, ::1 ,")) == ["10.0.0.0/8", "::1"]
+    assert trusted_proxies(Settings(trusted_proxies=" 10.0.0.0/8, ::1 ,")) == [
+        "10.0.0.0/8",
+        "::ffff:10.0.0.0/104",
+        "::1/128",
+    ]
     with pytest.raises(StartupError, match="PULSEHOUSE_TRUSTED_PROXIES: 'proxy"):
         trusted_proxies(Settings(trusted_proxies="proxy.internal"))

@@ -291,6 +291,14 @@ async def test_forwarding_headers_are_believed_from_trusted_proxies_alone(make_a
     assert await stored(plain) == pages
 
 
+@pytest.mark.parametrize("peer", ["::ffff:127.0.0.1", "::ffff:10.1.2.3", "127.0.0.1"])
+async def test_a_trusted_ipv4_proxy_is_one_on_an_ipv6_socket_too(make_api: MakeApi, peer: str) -> None:
+    api = await make_api(Settings(trusted_proxies="127.0.0.1,10.0.0.0/8"), address=peer)
+    await api.add_site("site_a")
+    await api.track({"siteId": "site_a"}, X_Forwarded_For="8.8.8.8, ::ffff:10.9.9.9")
+    assert await stored(api) == [row(country="US")]
+
+
 @pytest.mark.parametrize("forwarded", ["nonsense", "a:b", "[::", "1.2.3.4.5:6", "::1%eth0", "x" * 5000])
 async def test_a_forwarded_address_that_is_none_does_no_harm(make_api: MakeApi, forwarded: str) -> None:
     api = await make_api(Settings(trusted_proxies="10.0.0.1"), address="10.0.0.1")
