@@ -103,7 +103,7 @@ def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -
             await store.close(settings.shutdown_timeout_ms / 1000)
 
     handlers = [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers]
-    allowance = Allowance(settings.track_max_requests_per_minute)
+    allowance = Allowance(settings.track_max_signals_per_minute)
     app = Litestar(
         [*handlers, serve_document(handlers)],
         lifespan=[lifespan],

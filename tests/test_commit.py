@@ -16,7 +16,7 @@ from tests.conftest import Api, MakeApi
 Execute = Callable[[Statement, Any, bytes | None], Any]
 REFUSED = {"error": "Temporarily unavailable, try again"}
 UNCLEAR = {"error": "Not confirmed in time; the signals may still be stored"}
-AT_ONCE = Settings(track_max_requests_per_minute=0, commit_interval_ms=0)
+AT_ONCE = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
 QUICK = msgspec.structs.replace(AT_ONCE, commit_timeout_ms=600, queue_max_signals=10)
 
 
