@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     body_timeout_ms: Milliseconds = 10_000
     bodies_max_bytes: Positive = 67_108_864
     batch_max_signals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
-    track_max_requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 3_000
+    track_max_signals_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 3_000
     embedded_max_memory_bytes: Annotated[int, msgspec.Meta(ge=100_000_000)] = 1_000_000_000
 
 

@@ -111,7 +111,7 @@ def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -
             await store.close(settings.shutdown_timeout_ms / 1000)
 
     handlers = [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers]
-    allowance = Allowance(settings.track_max_requests_per_minute)
+    allowance = Allowance(settings.track_max_signals_per_minute)
     app = Litestar(
         [*handlers, serve_document(handlers)],
         lifespan=[lifespan],
@@ -120,6 +120,7 @@ def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -
                 "store": store,
                 "allowance": allowance,
                 "bodies": bodies,
+                "site_lists": sites.SiteLists(store.directory),
                 "batch_max_signals": settings.batch_max_signals,
             }
         ),
@@ -147,14 +148,19 @@ def stop_at_sigterm(bodies: Bodies) -> None:
 def trusted_proxies(settings: Settings) -> list[str]:
     """The addresses and networks whose forwarding headers are believed. Raises StartupError for what is none."""
     names = [name.strip() for name in settings.trusted_proxies.split(",") if name.strip()]
+    trusted = []
     for name in names:
         try:
-            ipaddress.ip_network(name)
+            network = ipaddress.ip_network(name)
         except ValueError as error:
             raise StartupError(
                 f"PULSEHOUSE_TRUSTED_PROXIES: {error}; use addresses and networks like 10.0.0.0/8"
             ) from None
-    return names
+        trusted.append(str(network))
+        if isinstance(network, ipaddress.IPv4Network):
+            # What an IPv4 peer is called on a socket that listens on IPv6 too, as with --host ::.
+            trusted.append(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
+    return trusted
 
 
 def create_worker() -> Any:

@@ -211,7 +211,7 @@ class Service:
 
 def serve(database_url: str | None, *, workers: int = 1, **settings: str | int) -> Service:
     """`pulsehouse serve` without a rate limit; on the embedded engine where there is no URL."""
-    environment = {"PULSEHOUSE_TRACK_MAX_REQUESTS_PER_MINUTE": "0"}
+    environment = {"PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE": "0"}
     environment |= {f"PULSEHOUSE_{name.upper()}": str(value) for name, value in settings.items()}
     if database_url:
         environment["PULSEHOUSE_CLICKHOUSE_URL"] = database_url

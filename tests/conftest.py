@@ -223,7 +223,7 @@ async def make_api(shared_engine: ServerEngine | EmbeddedEngine) -> AsyncIterato
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
-        settings = settings or Settings(track_max_requests_per_minute=0, commit_interval_ms=0)
+        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
         clock = clock or Clock()
         store = create_store(settings, cast(EmbeddedEngine, EngineOfOneTest(shared_engine)), clock)
         await store.refresh()

@@ -18,7 +18,7 @@ from tests.waiting import until
 
 REFUSED = {"error": "Temporarily unavailable, try again"}
 UNCLEAR = {"error": "Not confirmed in time; the signals may still be stored"}
-AT_ONCE = Settings(track_max_requests_per_minute=0, commit_interval_ms=0)
+AT_ONCE = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
 QUICK = msgspec.structs.replace(AT_ONCE, commit_timeout_ms=600)
 NEVER_ALONE = msgspec.structs.replace(AT_ONCE, commit_interval_ms=3_600_000)
 """After the first INSERT, signals wait for more than they are willing to: until there are enough, or it closes."""

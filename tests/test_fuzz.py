@@ -84,7 +84,7 @@ class Service:
 @pytest.fixture(scope="module")
 def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Iterator[Service]:
     database = f"test_fuzz_{os.getpid()}"
-    given = Settings(track_max_requests_per_minute=0, trusted_proxies=PROXIES)
+    given = Settings(track_max_signals_per_minute=0, trusted_proxies=PROXIES)
     port = free_port()
     tokens: dict[str, str] = {}
     engine = make_engine(engine_name, server_or_none, embedded_folder, database)

@@ -64,7 +64,7 @@ class Door:
 
     async def _open(self) -> None:
         self.engine = CountingEngine()
-        own = Settings(track_max_requests_per_minute=0, commit_interval_ms=0)
+        own = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
         self.store = create_store(own, create_engine(own), lambda: NOW)
         for part in (self.store.answers, self.store.signals):
             part._engine = self.engine  # type: ignore[assignment]

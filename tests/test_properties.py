@@ -65,7 +65,7 @@ def world(engine_name: str, server_or_none: str, embedded_folder: Path) -> Itera
         tokens: list[str] = []
         for number in range(WORKERS):
             engine = make_engine(engine_name, server_or_none, embedded_folder, database)
-            store = create_store(Settings(track_max_requests_per_minute=0, commit_interval_ms=0), engine, clock)
+            store = create_store(Settings(track_max_signals_per_minute=0, commit_interval_ms=0), engine, clock)
             await store.prepare()
             if not number:
                 tokens = [(await store.create_key(tenant, "admin", "", None))[1] for tenant in TENANTS]

@@ -175,7 +175,7 @@ async def listening(api: Any) -> AsyncIterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app = create_app(Settings(track_max_requests_per_minute=0), api.store)
+    app = create_app(Settings(track_max_signals_per_minute=0), api.store)
     server = Server(
         app, address="127.0.0.1", port=port, interface=Interfaces.ASGINL, websockets=False, log_enabled=False
     )

@@ -44,9 +44,9 @@ def test_settings_are_read_from_the_environment() -> None:
             "PULSEHOUSE_BODY_MAX_BYTES: '1 MB' is not a whole number of bytes of at least 1",
         ),
         (
-            "PULSEHOUSE_TRACK_MAX_REQUESTS_PER_MINUTE",
+            "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE",
             "-1",
-            "PULSEHOUSE_TRACK_MAX_REQUESTS_PER_MINUTE: '-1' is not a whole number of requests per minute of at least 0",
+            "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE: '-1' is not a whole number of requests per minute of at least 0",
         ),
         (
             "PULSEHOUSE_DIRECTORY_REFRESH_MS",
@@ -74,6 +74,10 @@ def test_a_url_that_is_none_is_named(url: str) -> None:
 
 
 def test_a_proxy_that_is_no_address_is_named() -> None:
-    assert trusted_proxies(Settings(trusted_proxies=" 10.0.0.0/8, ::1 ,")) == ["10.0.0.0/8", "::1"]
+    assert trusted_proxies(Settings(trusted_proxies=" 10.0.0.0/8, ::1 ,")) == [
+        "10.0.0.0/8",
+        "::ffff:10.0.0.0/104",
+        "::1/128",
+    ]
     with pytest.raises(StartupError, match="PULSEHOUSE_TRUSTED_PROXIES: 'proxy"):
         trusted_proxies(Settings(trusted_proxies="proxy.internal"))

@@ -205,8 +205,8 @@ async def test_over_1_mib_or_1000_signals_is_413(api: Api) -> None:
     assert response.json() == {"success": True, "count": 1000}
 
 
-async def test_too_many_requests_are_429(make_api: MakeApi) -> None:
-    api = await make_api(Settings(track_max_requests_per_minute=3))
+async def test_too_many_signals_are_429(make_api: MakeApi) -> None:
+    api = await make_api(Settings(track_max_signals_per_minute=3))
     await api.add_site("site_a")
     codes = [(await api.track({"siteId": "site_a"})).status_code for _ in range(3)]
     assert codes == [200, 200, 200]
@@ -218,6 +218,23 @@ async def test_too_many_requests_are_429(make_api: MakeApi) -> None:
     assert int(response.headers["x-ratelimit-reset"]) > 1_700_000_000
     _, key = await api.add_key("write")
     assert (await api.track({"siteId": "site_a"}, token=key)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("events", "padding", "cost"), [(1, 0, 1), (4, 0, 4), (1, 1900, 2), (2, 6000, 6), (6, 2000, 6)]
+)
+async def test_a_request_costs_its_signals_or_its_kib_whichever_are_more(
+    make_api: MakeApi, events: int, padding: int, cost: int
+) -> None:
+    api = await make_api(Settings(track_max_signals_per_minute=10))
+    await api.add_site("site_a")
+    body = {"siteId": "site_a", "batch": True, "events": [{}] * events, "x": "x" * padding}
+    while (await api.track(body)).status_code == 200:
+        pass
+    assert await api.select("SELECT count() FROM signals") == str(10 // cost * events)
+    # What was refused has cost nothing: smaller ones find all that is left.
+    left = 10 % cost
+    assert [(await api.track({"siteId": "site_a"})).status_code for _ in range(left + 1)] == [200] * left + [429]
 
 
 async def test_a_bot_is_told_success_and_not_stored(api: Api) -> None:
@@ -289,6 +306,14 @@ async def test_forwarding_headers_are_believed_from_trusted_proxies_alone(make_a
         row("/5", country="US"),
     ]
     assert await stored(plain) == pages
+
+
+@pytest.mark.parametrize("peer", ["::ffff:127.0.0.1", "::ffff:10.1.2.3", "127.0.0.1"])
+async def test_a_trusted_ipv4_proxy_is_one_on_an_ipv6_socket_too(make_api: MakeApi, peer: str) -> None:
+    api = await make_api(Settings(trusted_proxies="127.0.0.1,10.0.0.0/8"), address=peer)
+    await api.add_site("site_a")
+    await api.track({"siteId": "site_a"}, X_Forwarded_For="8.8.8.8, ::ffff:10.9.9.9")
+    assert await stored(api) == [row(country="US")]
 
 
 @pytest.mark.parametrize("forwarded", ["nonsense", "a:b", "[::", "1.2.3.4.5:6", "::1%eth0", "x" * 5000])
@@ -429,8 +454,10 @@ async def test_the_bot_filter_looks_at_256_characters(api: Api) -> None:
         assert len(await stored(api)) == stored_signals
 
 
-async def test_a_long_batch_takes_turns_with_other_requests(api: Api) -> None:
-    events = [{"userAgent": f"{BROWSER} {number}"} for number in range(1000)]
+async def test_a_long_batch_takes_turns_with_other_requests(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without the commit: all that the batch ever waits for is its turn.
+    monkeypatch.setattr(api.store.signals, "commit", AsyncMock())
+    events = [{"userAgent": f"{number} {BROWSER} {'x' * 200}"} for number in range(1000)]
     batch = asyncio.create_task(api.track({"siteId": "site_a", "batch": True, "events": events}, token=api.write))
     polls = 0
     while not batch.done():

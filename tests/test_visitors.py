@@ -107,7 +107,7 @@ async def test_the_first_answers_show_a_site_in_use_and_the_end_comes_at_once(ma
     await api.add_site("site_b")
     _, api.read = await api.add_key("read")
     _, write = await api.add_key("write")
-    transport = httpx.ASGITransport(create_app(Settings(track_max_requests_per_minute=0), api.store))
+    transport = httpx.ASGITransport(create_app(Settings(track_max_signals_per_minute=0), api.store))
     stop = asyncio.Event()
     running = asyncio.create_task(
         simulate("http://pulsehouse.test", ["site_a", "site_b"], write, stop, seed=7, transport=transport)

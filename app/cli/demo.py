@@ -31,7 +31,7 @@ def demo(port: int | None) -> None:
     configure_logging()
     logging.getLogger().setLevel(logging.WARNING)
     with tempfile.TemporaryDirectory(prefix="pulsehouse-demo-", ignore_cleanup_errors=True) as folder:
-        settings = Settings(data_dir=folder, track_max_requests_per_minute=0)
+        settings = Settings(data_dir=folder, track_max_signals_per_minute=0)
         asyncio.run(_demo(settings, _choose_port(port)))
 
 

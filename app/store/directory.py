@@ -50,6 +50,8 @@ class Directory:
         self._max_age_s = max_age_s
         self._sites: dict[str, Site] = {}
         self._keys: dict[str, ApiKey] = {}
+        self.sites_version = 0
+        """Grows when a site is new or has changed."""
         # The newest rows known, by the clock of ClickHouse: a worker's own may stand still, step or run ahead.
         self._newest_site = self._newest_key = EVER
         self._refreshed_at_s = self._read_all_at_s = float("-inf")
@@ -65,9 +67,8 @@ class Directory:
 
     def sites_of(self, key: ApiKey) -> list[Site]:
         """The sites that the key may read, by name."""
-        return sorted(
-            (site for site in self._sites.values() if key.may_read(site)), key=lambda site: (site.name, site.id)
-        )
+        sites = list(self._sites.values())  # a copy: this may run in a thread, beside a refresh
+        return sorted((site for site in sites if key.may_read(site)), key=lambda site: (site.name, site.id))
 
     def key(self, token: str) -> ApiKey | None:
         return self._keys.get(hash_token(token))
@@ -78,14 +79,16 @@ class Directory:
         read_all = started_at_s - self._read_all_at_s >= READ_ALL_EVERY_S
         sites = await list_sites(self._engine, self._list_sites, EVER if read_all else self._newest_site)
         keys = await list_keys(self._engine, self._list_keys, EVER if read_all else self._newest_key)
-        for site in sites:
-            if self._is_readable(site.id):
-                self._sites[site.id] = Site(site.id, site.tenant, site.domains, site.name)
+        for row in sites:
+            site = Site(row.id, row.tenant, row.domains, row.name)
+            if self._is_readable(site.id) and self._sites.get(site.id) != site:
+                self._sites[site.id] = site
+                self.sites_version += 1
         for key in keys:
             self._keys[key.token_sha256] = ApiKey(
                 key.id, key.tenant, key.token_sha256, key.scope, key.site_id, key.expires_at, key.revoked_at
             )
-        self._newest_site = max([self._newest_site, *(site.updated_at for site in sites)])
+        self._newest_site = max([self._newest_site, *(row.updated_at for row in sites)])
         self._newest_key = max([self._newest_key, *(key.updated_at for key in keys)])
         self._refreshed_at_s = started_at_s
         if read_all:

@@ -48,7 +48,7 @@ class Service:
     """A running `pulsehouse serve` with three sites of one tenant, of which one stays empty."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = {**os.environ, "PULSEHOUSE_TRACK_MAX_REQUESTS_PER_MINUTE": "0", **environment}
+        self.environment = {**os.environ, "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE": "0", **environment}
         self.url = f"http://127.0.0.1:{free_port()}/"
         self._process: subprocess.Popen[bytes] | None = None
         for site_id, name in (("site_shop", "The Shop"), ("site_docs", "The Docs"), ("site_quiet", "Quiet")):
