@@ -45,9 +45,8 @@ class Run:
         keys = [("acme", "read"), ("hostile", "write"), ("large", "read")]
         command = self.ground.command
         await command("migrate")
-        await asyncio.gather(
-            *[command("site", "add", "--tenant", tenant, "--domain", "example.com", "--id", id) for tenant, id in sites]
-        )
+        adds = [("site", "add", "--tenant", tenant, "--id", site) for tenant, site in sites]
+        await asyncio.gather(*[command(*words, "--domain", f"{number}.example") for number, words in enumerate(adds)])
         made = [command("key", "create", "--tenant", tenant, "--scope", scope) for tenant, scope in keys]
         read, write, large = [answer["token"] for answer in await asyncio.gather(*made)]
         self.traffic = Traffic(self.ground.url, read, self.chance)

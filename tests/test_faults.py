@@ -7,7 +7,7 @@ import sys
 import pytest
 
 COMMAND = os.environ.get("PULSEHOUSE_TEST_FAULTS_CLICKHOUSE", "")
-SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_SECONDS", "4")
+SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_SECONDS", "2")
 ATTACK_SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_ATTACK_SECONDS", "1")
 
 
