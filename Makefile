@@ -17,9 +17,20 @@ setup: $(READY) ## Make .venv with everything in it, from the lock file; does no
 $(READY): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Pulsehouse needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@echo "installing into $(VENV) (about 300 MB to download, most of it the database engine)"
+	@echo "making $(VENV): downloads about 300 MB, most of it the database engine, and installs it; minutes, once"
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
+	@{ $(VENV)/bin/pip install --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock || \
+		echo FAILED; } 2>&1 | tee $(VENV)/setup.log | { \
+		seen=0; all=$$(grep -c == requirements-dev.lock); \
+		while read -r word rest; do case "$$word $$rest" in \
+			Ignoring*) all=$$((all - 1));; \
+			Collecting*|Processing*) seen=$$((seen + 1)); \
+				[ $$((seen % 20)) != 0 ] || echo "  $$seen of $$all packages";; \
+			Downloading*"("[0-9][0-9]*" MB)") echo "  downloading $$rest";; \
+			Installing*) echo "  installing $$seen packages";; \
+			ERROR*) echo "$$word $$rest";; \
+			FAILED*) echo "pip could not install; all that it said is in $(VENV)/setup.log"; exit 1;; \
+		esac; done; }
 	@$(VENV)/bin/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from app.cli.main import main
 from tests.conftest import Api
-from tests.service import Result, Service, drop, environment, free_port, run
+from tests.service import PULSEHOUSE, Result, Service, drop, environment, free_port, run
 
 Run = Callable[..., Result]
 
@@ -271,7 +272,63 @@ def test_a_busy_port_and_an_unusable_folder_are_said_in_one_line(tmp_path: Path)
         )
     file = tmp_path / "file"
     file.touch()
-    assert refused(run("site", "list", data_dir=str(file)), 1) == f"{file}: File exists"
+    for folder, why in ((file, "File exists"), (Path("/proc/x"), "No such file or directory")):
+        for command in (("site", "list"), ("serve", "--port", str(free_port()))):
+            assert refused(run_here(*command, data_dir=str(folder)), 1) == (
+                f"PULSEHOUSE_DATA_DIR: cannot use {folder}: {why}; choose a folder that can be written"
+            )
+
+
+def test_of_several_starts_on_a_folder_at_once_one_has_it_and_the_others_say_so(tmp_path: Path) -> None:
+    folder = str(tmp_path / "new")
+    starts = [
+        subprocess.Popen(
+            [PULSEHOUSE, "site", "list"],
+            env=environment(data_dir=folder),
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    said = [start.communicate(timeout=60)[1].decode() for start in starts]
+    in_use = (
+        f"Error: {folder} is in use by another Pulsehouse process; "
+        "stop it, or set PULSEHOUSE_DATA_DIR to another folder\n"
+    )
+    assert "" in said
+    assert set(said) <= {"", in_use}
+
+
+@pytest.fixture(scope="module")
+def folder_with_a_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "data"
+    add = ("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a")
+    assert run(*add, data_dir=str(folder)).returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("harm", "line"),
+    [
+        ("rm -r metadata", "is damaged: metadata/pulsehouse.sql is missing; restore a backup"),
+        ("rm -r store", "is damaged: metadata/pulsehouse is missing; restore a backup"),
+        ("rm -r $(realpath data/pulsehouse/sites)", "is damaged: data/pulsehouse/sites is missing; restore a backup"),
+        ("for f in data/pulsehouse/sites/*/data.bin; do : > $f; done", "is damaged: 1 of its parts cannot be read"),
+        ("echo x > metadata/pulsehouse.sql", ": it is damaged, or open in another program"),
+    ],
+)
+def test_a_damaged_folder_is_not_taken_for_an_empty_one(
+    folder_with_a_site: Path, tmp_path: Path, harm: str, line: str
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(folder_with_a_site, folder, symlinks=True)
+    subprocess.run(["sh", "-ec", harm], cwd=folder, check=True)
+    result = run("site", "list", data_dir=str(folder))
+    assert (result.returncode, result.stdout) == (1, "")
+    error = result.stderr.splitlines()[-1]
+    assert error.startswith("Error: PULSEHOUSE_DATA_DIR: ")
+    assert str(folder) in error
+    assert line in error
 
 
 def test_serve_on_the_embedded_engine_has_its_folder_to_itself_and_keeps_it_over_a_restart(tmp_path: Path) -> None:

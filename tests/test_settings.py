@@ -46,7 +46,7 @@ def test_settings_are_read_from_the_environment() -> None:
         (
             "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE",
             "-1",
-            "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE: '-1' is not a whole number of requests per minute of at least 0",
+            "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE: '-1' is not a whole number of signals per minute of at least 0",
         ),
         (
             "PULSEHOUSE_DIRECTORY_REFRESH_MS",

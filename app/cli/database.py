@@ -1,14 +1,15 @@
 """Opens the store for a command, with the settings of the environment."""
 
 import asyncio
-import fcntl
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from app.domain.errors import StartupError
 from app.settings import Settings, read_settings
+from app.store.engine import EMBEDDED_DATABASE
+from app.store.folder import hold_folder
 from app.store.store import Store
 from app.wiring import create_engine, create_store
 
@@ -20,31 +21,19 @@ def with_store(work: Callable[[Store], Awaitable[Result]], environment: Mapping[
 
     async def session() -> Result:
         settings = read_settings(environment)
-        require_free_folder(settings)
-        store = create_store(settings, create_engine(settings))
-        try:
-            await store.prepare()
-            return await work(store)
-        finally:
-            await store.close(0)
+        with own_folder(settings):
+            store = create_store(settings, create_engine(settings))
+            try:
+                await store.prepare()
+                return await work(store)
+            finally:
+                await store.close(0)
 
     return asyncio.run(session())
 
 
-def require_free_folder(settings: Settings) -> None:
-    """Raise StartupError when another process has the folder of the embedded engine.
-
-    The engine notices too, but says so in lines of its own on standard error.
-    """
+def own_folder(settings: Settings) -> AbstractContextManager[None]:
+    """Have the folder of the embedded engine, where that is used. Raises StartupError when it is not to be had."""
     if settings.clickhouse_url:
-        return
-    folder = Path(settings.data_dir).expanduser()
-    try:
-        with (folder / "status").open("rb") as status:
-            fcntl.flock(status, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StartupError(
-            f"{folder} is in use by another Pulsehouse process; stop it, or set PULSEHOUSE_DATA_DIR to another folder"
-        ) from None
-    except (FileNotFoundError, NotADirectoryError):
-        pass  # a new folder; or none, which opening it will tell
+        return nullcontext()
+    return hold_folder(Path(settings.data_dir).expanduser(), EMBEDDED_DATABASE)

@@ -18,7 +18,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server.embed import Server as EmbeddedServer
 
-from app.cli.database import require_free_folder
+from app.cli.database import own_folder
 from app.domain.errors import StartupError
 from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collector
 from app.settings import Settings, read_settings
@@ -53,8 +53,8 @@ def serve(host: str, port: int, workers: int) -> None:
         asyncio.run(_prepare(store))
         _serve_workers(settings, store.engine.name, host, port, workers)
     else:
-        require_free_folder(settings)
-        asyncio.run(serve_here(settings, create_store(settings, engine), host, port))
+        with own_folder(settings):
+            asyncio.run(serve_here(settings, create_store(settings, engine), host, port))
 
 
 def require_free_port(host: str, port: int) -> None:

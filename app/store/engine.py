@@ -15,6 +15,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.domain.errors import StartupError, Unavailable
+from app.store.folder import require_readable
 from app.store.statements import Statement
 from app.store.writes import NotSent, ServerWrites
 
@@ -32,6 +33,7 @@ _NOTHING_WRITTEN = frozenset({60, 81, 164, 192, 194, 202, 216, 497, 516})
 _BAD_ROWS = frozenset({6, 26, 27, 33, 38, 41, 53, 69, 72, 117, 131, 321})
 UNKNOWN_DATABASE = 81
 STILL_RUNNING = 216
+_NO_REASON = "Error initializing EmbeddedServer: ."
 
 
 class EngineError(Unavailable):
@@ -199,7 +201,7 @@ class EmbeddedEngine:
         self._opened: list[Client] = []
 
     async def create_database(self, statement: Statement) -> None:
-        """Open the folder and create the database. Raises StartupError when another process has the folder."""
+        """Open the folder and create the database. Raises StartupError when it cannot, or not read all of it."""
         self._folder.mkdir(parents=True, exist_ok=True)
         try:
             first = await self._open("default")
@@ -209,12 +211,10 @@ class EmbeddedEngine:
             for _ in range(EMBEDDED_CLIENTS):
                 self._idle.put_nowait(await self._open(self.database))
         except ClickHouseError as error:
-            if "already running" in str(error) or "lock" in str(error).lower():
-                raise StartupError(
-                    f"{self._folder} is in use by another Pulsehouse process; "
-                    "stop it, or set PULSEHOUSE_DATA_DIR to another folder"
-                ) from None
-            raise StartupError(f"the embedded engine cannot open {self._folder}: {_first_line(error)}") from None
+            # It says the reason in a line of its own on standard error, and not in the exception.
+            why = "it is damaged, or open in another program" if _NO_REASON in str(error) else _first_line(error)
+            raise StartupError(f"PULSEHOUSE_DATA_DIR: the embedded engine cannot open {self._folder}: {why}") from None
+        require_readable(self._folder)
 
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:
         result: bytes = await self._run("raw_query", statement.text, dict(parameters or {}))
