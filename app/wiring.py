@@ -12,30 +12,36 @@ from typing import Any
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
-from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
 
 from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
-from app.http import live, operations, realtime, sites, track
-from app.http.allowance import Allowance
+from app.http.answers import EXCEPTION_HANDLERS
 from app.http.bodies import Bodies
-from app.http.errors import EXCEPTION_HANDLERS
+from app.http.health import health_handlers
 from app.http.openapi import serve_document
+from app.http.rate_limit import RateLimit
+from app.http.realtime import realtime_handlers
+from app.http.sites import site_handlers
+from app.http.static import STATIC_HANDLERS
+from app.http.track import track_handlers
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
-from app.store.answers import RealtimeAnswers
-from app.store.commit import GroupCommit
-from app.store.directory import Directory
-from app.store.engine import EmbeddedEngine, ServerEngine
+from app.store.embedded import EmbeddedEngine
+from app.store.engine import Engine
+from app.store.inserts import GroupCommit
 from app.store.intake import Intake
+from app.store.reads import RealtimeReads
 from app.store.salts import Salts
+from app.store.server import ServerEngine
 from app.store.statements import load_statements
 from app.store.store import Store
+from app.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
 
 
-def create_engine(settings: Settings) -> ServerEngine | EmbeddedEngine:
+def create_engine(settings: Settings) -> Engine:
     """The engine that the settings name. Raises StartupError for a URL that is none."""
     if settings.clickhouse_url:
         return ServerEngine(
@@ -50,31 +56,32 @@ def create_engine(settings: Settings) -> ServerEngine | EmbeddedEngine:
     )
 
 
-def create_store(settings: Settings, engine: ServerEngine | EmbeddedEngine, clock: Clock = utc_now) -> Store:
-    """The store on an engine. Raises StartupError when an SQL file is not what it must be."""
+def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> Store:
+    """The store on the engine that the settings name, or on another. Raises StartupError for settings or SQL files
+    that are not what they must be."""
+    engine = engine or create_engine(settings)
     statements = load_statements()
     salts = Salts(engine, statements)
-    signals = GroupCommit(
-        engine,
-        statements,
-        timeout_s=settings.commit_timeout_ms / 1000,
-        interval_s=settings.commit_interval_ms / 1000,
-        insert_timeout_s=settings.insert_timeout_ms / 1000,
-        insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
-        max_group_signals=settings.commit_max_signals,
-        max_group_bytes=settings.commit_max_bytes,
-        max_queue_signals=settings.queue_max_signals,
-        max_queue_bytes=settings.queue_max_bytes,
-    )
     return Store(
         engine,
         statements,
         clock,
-        directory=Directory(engine, statements, max_age_s=settings.directory_max_age_ms / 1000),
+        tenants=Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000),
         salts=salts,
-        signals=signals,
+        inserts=GroupCommit(
+            engine,
+            statements,
+            timeout_s=settings.commit_timeout_ms / 1000,
+            interval_s=settings.commit_interval_ms / 1000,
+            insert_timeout_s=settings.insert_timeout_ms / 1000,
+            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
+            max_group_signals=settings.commit_max_signals,
+            max_group_bytes=settings.commit_max_bytes,
+            max_queue_signals=settings.queue_max_signals,
+            max_queue_bytes=settings.queue_max_bytes,
+        ),
         intake=Intake(salts, clock),
-        answers=RealtimeAnswers(
+        reads=RealtimeReads(
             engine,
             statements,
             clock,
@@ -96,6 +103,19 @@ def create_bodies(settings: Settings) -> Bodies:
     )
 
 
+def create_handlers(settings: Settings, store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
+    """Every endpoint."""
+    rate_limit = RateLimit(settings.track_max_signals_per_minute)
+    handlers = [
+        *realtime_handlers(store),
+        *track_handlers(store, bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
+        *site_handlers(store),
+        *STATIC_HANDLERS,
+        *health_handlers(store),
+    ]
+    return [*handlers, serve_document(handlers)]
+
+
 def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -> Any:
     """The ASGI application; it opens and closes the store with its lifespan."""
     bodies = bodies or create_bodies(settings)
@@ -105,31 +125,32 @@ def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -
         stop_at_sigterm(bodies)
         await store.start()
         spare_garbage_collector()
+        replacing = asyncio.create_task(replace_when_ended(settings, store))
         try:
             yield
         finally:
+            replacing.cancel()
             await store.close(settings.shutdown_timeout_ms / 1000)
 
-    handlers = [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers]
-    allowance = Allowance(settings.track_max_signals_per_minute)
     app = Litestar(
-        [*handlers, serve_document(handlers)],
+        create_handlers(settings, store, bodies),
         lifespan=[lifespan],
-        state=State(
-            {
-                "store": store,
-                "allowance": allowance,
-                "bodies": bodies,
-                "site_lists": sites.SiteLists(store.directory),
-                "batch_max_signals": settings.batch_max_signals,
-            }
-        ),
         exception_handlers={**EXCEPTION_HANDLERS},
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
+
+
+async def replace_when_ended(settings: Settings, store: Store) -> None:
+    """End this worker when its store has ended, so that another is started in its place."""
+    await store.ended.wait()
+    # Who waits is answered first, as on any SIGTERM; but not for longer than that may take.
+    asyncio.get_running_loop().call_later(
+        (settings.commit_timeout_ms + settings.shutdown_timeout_ms) / 1000, os._exit, 1
+    )
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def stop_at_sigterm(bodies: Bodies) -> None:
@@ -169,4 +190,4 @@ def create_worker() -> Any:
     end_with_parent()
     log.info("worker %d starts", os.getpid())
     settings = read_settings(os.environ)
-    return create_app(settings, create_store(settings, create_engine(settings)))
+    return create_app(settings, create_store(settings))

@@ -9,7 +9,7 @@ from pathlib import Path
 from app.cli.serve import serve_here
 from app.process import configure_logging
 from app.settings import read_settings
-from app.wiring import create_engine, create_store
+from app.wiring import create_store
 
 
 def main() -> None:
@@ -19,9 +19,7 @@ def main() -> None:
     given = parser.parse_args()
     configure_logging()
     settings = read_settings(os.environ)
-    store = create_store(
-        settings, create_engine(settings), lambda: datetime.fromisoformat(given.file.read_text(encoding="utf-8"))
-    )
+    store = create_store(settings, clock=lambda: datetime.fromisoformat(given.file.read_text(encoding="utf-8")))
     asyncio.run(serve_here(settings, store, "127.0.0.1", given.port))
 
 

@@ -6,14 +6,16 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import clickhouse_connect
 import httpx
 import pytest
 
 from app.settings import Settings
-from app.store.engine import EmbeddedEngine, ServerEngine
+from app.store.embedded import EmbeddedEngine
+from app.store.engine import Engine
+from app.store.server import ServerEngine
 from app.store.statements import Statement
 from app.store.store import Store
 from app.wiring import create_app, create_store
@@ -136,7 +138,7 @@ class Api:
         self.read = self.write = self.admin = ""
 
     async def add_site(self, site_id: str, tenant: str = "acme", domain: str = "example.com") -> str:
-        await self.store.add_site(site_id, tenant, [domain], domain)
+        await self.store.tenants.add_site(site_id, tenant, [domain], domain)
         await self.store.refresh()
         return site_id
 
@@ -144,7 +146,7 @@ class Api:
         self, scope: str, tenant: str = "acme", site_id: str = "", expires_days: int | None = None
     ) -> tuple[str, str]:
         """Create a key; return its id and token."""
-        key = await self.store.create_key(tenant, scope, site_id, expires_days)
+        key = await self.store.tenants.create_key(tenant, scope, site_id, expires_days)
         await self.store.refresh()
         return key
 
@@ -185,7 +187,7 @@ def database() -> str:
     return f"test_{uuid.uuid4().hex[:12]}"
 
 
-def make_engine(name: str, server: str, folder: Path, database: str) -> ServerEngine | EmbeddedEngine:
+def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
     """An engine on a throw-away database."""
     if name == "server":
         return ServerEngine(f"{server.rpartition('/')[0]}/{database}", query_timeout_s=5, insert_timeout_s=5)
@@ -193,13 +195,11 @@ def make_engine(name: str, server: str, folder: Path, database: str) -> ServerEn
 
 
 @pytest.fixture(scope="session")
-async def shared_engine(
-    engine_name: str, server_or_none: str, embedded_folder: Path
-) -> AsyncIterator[ServerEngine | EmbeddedEngine]:
+async def shared_engine(engine_name: str, server_or_none: str, embedded_folder: Path) -> AsyncIterator[Engine]:
     """An engine on a migrated database that tests share, one after the other."""
     database = f"test_{uuid.uuid4().hex[:12]}"
     engine = make_engine(engine_name, server_or_none, embedded_folder, database)
-    await create_store(Settings(), engine).prepare()
+    await create_store(Settings(), engine=engine).prepare()
     yield engine
     await engine.execute(Statement("test", f"DROP DATABASE {database}"))
     await engine.close()
@@ -208,15 +208,19 @@ async def shared_engine(
 class EngineOfOneTest:
     """The shared engine as one service sees it; a test may replace its methods."""
 
-    def __init__(self, engine: ServerEngine | EmbeddedEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.name = engine.name
         self.database = engine.database
+        self.create_database = engine.create_database
         self.fetch = engine.fetch
         self.execute = engine.execute
 
+    async def close(self) -> None:
+        """Leave the shared engine open."""
+
 
 @pytest.fixture
-async def make_api(shared_engine: ServerEngine | EmbeddedEngine) -> AsyncIterator[MakeApi]:
+async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
     """Start services on the empty shared database: several of them are several workers."""
     for table in ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts"):
         await shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}"))
@@ -225,7 +229,7 @@ async def make_api(shared_engine: ServerEngine | EmbeddedEngine) -> AsyncIterato
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
         settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
         clock = clock or Clock()
-        store = create_store(settings, cast(EmbeddedEngine, EngineOfOneTest(shared_engine)), clock)
+        store = create_store(settings, engine=EngineOfOneTest(shared_engine), clock=clock)
         await store.refresh()
         store.run()
         transport = httpx.ASGITransport(create_app(settings, store), client=(address, 50_000))
@@ -243,10 +247,10 @@ async def make_api(shared_engine: ServerEngine | EmbeddedEngine) -> AsyncIterato
 async def api(make_api: MakeApi) -> Api:
     """A service with tenant acme, its sites site_a (example.com) and site_b (example.org), and a key of each scope."""
     api = await make_api()
-    await api.store.add_site("site_a", "acme", ["example.com"], "example.com")
-    await api.store.add_site("site_b", "acme", ["example.org"], "example.org")
+    await api.store.tenants.add_site("site_a", "acme", ["example.com"], "example.com")
+    await api.store.tenants.add_site("site_b", "acme", ["example.org"], "example.org")
     for scope in ("read", "write", "admin"):
-        _, token = await api.store.create_key("acme", scope, "", None)
+        _, token = await api.store.tenants.create_key("acme", scope, "", None)
         setattr(api, scope, token)
     await api.store.refresh()
     return api

@@ -126,11 +126,11 @@ def test_a_site_gets_other_domains_and_another_name_and_keeps_the_rest(
 async def test_a_page_of_a_new_domain_may_send_as_soon_as_workers_know(api: Api) -> None:
     body, headers = {"siteId": "site_a", "path": "/"}, {"Origin": "https://shop.example"}
     assert (await api.track(body, **headers)).json() == {"error": "Origin not allowed"}
-    await api.store.set_site("site_a", ["example.com", "shop.example"], "Example")
+    await api.store.tenants.set_site("site_a", ["example.com", "shop.example"], "Example")
     await api.store.refresh()
     assert (await api.track(body, **headers)).json() == {"success": True}
-    await api.store.set_site("nobody", ["example.com"], "Nobody")
-    assert [site.id for site in await api.store.list_sites()] == ["site_a", "site_b"]
+    await api.store.tenants.set_site("nobody", ["example.com"], "Nobody")
+    assert [site.id for site in await api.store.tenants.list_sites()] == ["site_a", "site_b"]
 
 
 ODD = "[red]x[/red] [/] \x1b[31m\x9b2J\x7f\r\n\u2028\u202eevil\u202c " + "long " * 40

@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from app.domain.access import hash_token
+from app.domain.keys import hash_token
 from app.settings import Settings
-from app.store.directory import READ_ALL_EVERY_S
+from app.store.tenants import READ_ALL_EVERY_S
 from tests.conftest import Api, MakeApi
 
 TOKEN = "ph_live_test"

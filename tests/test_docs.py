@@ -16,7 +16,7 @@ from app.cli.main import main
 from app.domain.realtime import RealtimeAnswer
 from app.domain.signals import Signal
 from app.settings import Settings
-from app.store.engine import ServerEngine
+from app.store.server import ServerEngine
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
 from tests.conftest import IMAGE, Api, MakeApi
@@ -56,7 +56,7 @@ def test_a_setting_is_documented_with_its_default_and_bounds(field: msgspec.stru
 
 def test_every_endpoint_is_documented() -> None:
     engine = ServerEngine("http://nowhere.invalid", query_timeout_s=1, insert_timeout_s=1)
-    app = create_app(Settings(), create_store(Settings(), engine))
+    app = create_app(Settings(), create_store(Settings(), engine=engine))
     endpoints = {
         f"{method} {route.path}"
         for route in app.routes

@@ -90,12 +90,12 @@ def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Ite
     engine = make_engine(engine_name, server_or_none, embedded_folder, database)
 
     async def start() -> tuple[Any, Server]:
-        store = create_store(given, engine)
+        store = create_store(given, engine=engine)
         await store.prepare()
         for site_id in ("site_a", "site_b"):
-            await store.add_site(site_id, "acme", ["example.com"], site_id)
+            await store.tenants.add_site(site_id, "acme", ["example.com"], site_id)
         for scope in ("read", "write", "admin"):
-            _, tokens[scope] = await store.create_key("acme", scope, "", None)
+            _, tokens[scope] = await store.tenants.create_key("acme", scope, "", None)
         await store.refresh()
         store.run()
         return store, Server(

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.access import ApiKey, Site, hash_token
+from app.domain.keys import ApiKey, hash_token
+from app.domain.sites import Site
 from app.settings import Settings
 from app.store.statements import Statement
-from app.wiring import create_app, create_engine, create_store
+from app.wiring import create_app, create_store
 
 NOW = datetime.now(UTC)
 TENANTS = ("acme", "rival", "third")
@@ -65,13 +66,13 @@ class Door:
     async def _open(self) -> None:
         self.engine = CountingEngine()
         own = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
-        self.store = create_store(own, create_engine(own), lambda: NOW)
-        for part in (self.store.answers, self.store.signals):
+        self.store = create_store(own, clock=lambda: NOW)
+        for part in (self.store.reads, self.store.inserts):
             part._engine = self.engine  # type: ignore[assignment]
-        self.store.directory.require_fresh = lambda: None  # type: ignore[method-assign]
-        self.store.directory._sites.update(SITES)
+        self.store.tenants.require_fresh = lambda: None  # type: ignore[method-assign]
+        self.store.tenants._sites.update(SITES)
         self.store.salts._salts = {(NOW + timedelta(days=days)).date(): b"salt" for days in (-1, 0, 1)}
-        self.store.signals.start()
+        self.store.inserts.start()
         transport = httpx.ASGITransport(create_app(own, self.store))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://x", headers={"User-Agent": "Mozilla/5.0"})
 
@@ -96,7 +97,7 @@ def door() -> Iterator[Door]:
 @given(made=st.lists(keys, max_size=6), token=st.integers(0, 7), site_id=st.sampled_from(ASKED))
 def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey], token: int, site_id: str) -> None:
     directory = {key.token_sha256: key for key in made}
-    door.store.directory._keys = directory
+    door.store.tenants._keys = directory
     key, site = directory.get(hash_token(f"ph_live_{token}")), SITES.get(site_id)
     valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
     reaches = bool(valid and key and site and site.tenant == key.tenant and key.site_id in ("", site_id))
@@ -127,7 +128,7 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
 
 def test_unknown_and_foreign_sites_cannot_be_told_apart(door: Door) -> None:
     key = ApiKey("key", "acme", hash_token("ph_live_1"), "admin", "", None, None)
-    door.store.directory._keys = {key.token_sha256: key}
+    door.store.tenants._keys = {key.token_sha256: key}
     door.engine.read.clear()
     foreign = next(site.id for site in SITES.values() if site.tenant != "acme")
 

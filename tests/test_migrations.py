@@ -10,8 +10,10 @@ import pytest
 
 from app.domain.errors import StartupError
 from app.settings import Settings
-from app.store.engine import EmbeddedEngine, Engine, EngineError, ServerEngine
+from app.store.embedded import EmbeddedEngine
+from app.store.engine import Engine, EngineError
 from app.store.migrations import Migration, load_migrations, migrate
+from app.store.server import ServerEngine
 from app.store.statements import Statement, load_statements
 from app.wiring import create_store
 from tests.conftest import make_engine
@@ -240,7 +242,7 @@ async def test_a_database_that_may_not_be_created_is_named_with_the_missing_righ
         user = server_url.partition("//")[2].rpartition("@")[0]
         url = f"http://{user}@127.0.0.1:{at}/{database}"
         engine = ServerEngine(url, query_timeout_s=5, insert_timeout_s=5)
-        store = create_store(Settings(), engine)
+        store = create_store(Settings(), engine=engine)
         with pytest.raises(EngineError) as error:
             await store.prepare()
         assert (error.value.code, error.value.written) == (497, False)

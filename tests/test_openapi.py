@@ -10,15 +10,15 @@ import pytest
 
 from app.domain.errors import Refusal
 from app.domain.signals import ServerSignal, read_body
-from app.http.errors import STATUS
+from app.http.answers import STATUS
 from app.settings import Settings
-from app.store.engine import ServerEngine
+from app.store.server import ServerEngine
 from app.wiring import create_app, create_store
 
 
 def app() -> Any:
     engine = ServerEngine("http://nowhere.invalid", query_timeout_s=1, insert_timeout_s=1)
-    return create_app(Settings(), create_store(Settings(), engine))
+    return create_app(Settings(), create_store(Settings(), engine=engine))
 
 
 @pytest.fixture

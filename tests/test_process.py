@@ -14,7 +14,7 @@ import pytest
 
 from app.cli.serve import serve_here
 from app.settings import Settings
-from app.wiring import create_engine, create_store
+from app.wiring import create_store
 from tests.service import ROOT, Service, drop
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) .+")
@@ -110,7 +110,7 @@ def test_a_service_in_one_process_spares_its_garbage_collector_too(unused_port: 
     async def serve() -> None:
         # It starts without waiting for ClickHouse, which is all that this needs.
         settings = Settings(clickhouse_url=f"http://127.0.0.1:{unused_port}")
-        store = create_store(settings, create_engine(settings))
+        store = create_store(settings)
         await serve_here(settings, store, "127.0.0.1", unused_port, beside=look)
 
     asyncio.run(serve())

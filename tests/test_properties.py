@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from app.domain.access import Site
+from app.domain.sites import Site
 from app.settings import Settings
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
@@ -47,7 +47,7 @@ class World:
         """Three fresh sites, two of one tenant; put into memory, as the directory is not what is tested here."""
         sites = [Site(f"site_{next(serial)}", tenant, ("example.com",), "x") for tenant in (*TENANTS, TENANTS[0])]
         for worker in self.workers:
-            worker.store.directory._sites.update({site.id: site for site in sites})
+            worker.store.tenants._sites.update({site.id: site for site in sites})
         return [(site.id, site) for site in sites]
 
     async def poll(self, worker: int, site: Site) -> dict[str, Any]:
@@ -65,13 +65,15 @@ def world(engine_name: str, server_or_none: str, embedded_folder: Path) -> Itera
         tokens: list[str] = []
         for number in range(WORKERS):
             engine = make_engine(engine_name, server_or_none, embedded_folder, database)
-            store = create_store(Settings(track_max_signals_per_minute=0, commit_interval_ms=0), engine, clock)
+            store = create_store(
+                Settings(track_max_signals_per_minute=0, commit_interval_ms=0), engine=engine, clock=clock
+            )
             await store.prepare()
             if not number:
-                tokens = [(await store.create_key(tenant, "admin", "", None))[1] for tenant in TENANTS]
-            await store.directory.refresh()
-            store.directory.require_fresh = lambda: None  # type: ignore[method-assign]
-            store.signals.start()
+                tokens = [(await store.tenants.create_key(tenant, "admin", "", None))[1] for tenant in TENANTS]
+            await store.tenants.refresh()
+            store.tenants.require_fresh = lambda: None  # type: ignore[method-assign]
+            store.inserts.start()
             client = httpx.AsyncClient(
                 transport=httpx.ASGITransport(create_app(Settings(), store)), base_url="http://x"
             )

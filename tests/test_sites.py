@@ -18,8 +18,8 @@ async def ids(api: Api, token: str) -> list[Any]:
 async def test_a_list_is_made_once_for_all_who_may_read_the_same_until_a_site_changes(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Mock(side_effect=api.store.directory.sites_of)
-    monkeypatch.setattr(api.store.directory, "sites_of", made)
+    made = Mock(side_effect=api.store.tenants.sites_of)
+    monkeypatch.setattr(api.store.tenants, "sites_of", made)
     lists = await asyncio.gather(*(ids(api, token) for token in (api.read, api.admin, api.read, api.admin)))
     assert lists == [["site_a", "site_b"]] * 4
     await api.store.refresh()

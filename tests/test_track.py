@@ -456,7 +456,7 @@ async def test_the_bot_filter_looks_at_256_characters(api: Api) -> None:
 
 async def test_a_long_batch_takes_turns_with_other_requests(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     # Without the commit: all that the batch ever waits for is its turn.
-    monkeypatch.setattr(api.store.signals, "commit", AsyncMock())
+    monkeypatch.setattr(api.store.inserts, "commit", AsyncMock())
     events = [{"userAgent": f"{number} {BROWSER} {'x' * 200}"} for number in range(1000)]
     batch = asyncio.create_task(api.track({"siteId": "site_a", "batch": True, "events": events}, token=api.write))
     polls = 0

@@ -9,7 +9,7 @@ import pytest
 from app.settings import Settings
 from app.store.engine import EngineError
 from app.store.statements import Statement
-from app.wiring import create_app, create_engine, create_store
+from app.wiring import create_app, create_store
 from tests.conftest import Api, Clock, MakeApi
 
 UNAVAILABLE = {"error": "Temporarily unavailable, try again"}
@@ -63,7 +63,7 @@ async def test_keys_are_not_trusted_when_a_revocation_could_have_been_missed(mak
 
 async def test_a_service_whose_clickhouse_is_down_starts_and_answers_503(unused_port: int) -> None:
     settings = Settings(clickhouse_url=f"http://default:@127.0.0.1:{unused_port}/test_down", commit_timeout_ms=300)
-    store = create_store(settings, create_engine(settings), Clock())
+    store = create_store(settings, clock=Clock())
     await store.start()
     transport = httpx.ASGITransport(create_app(settings, store))
     async with httpx.AsyncClient(transport=transport, base_url="http://pulsehouse.test") as client:

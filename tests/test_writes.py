@@ -6,9 +6,10 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from app.store.engine import EngineError, ServerEngine
+from app.store.engine import EngineError
+from app.store.server import ServerEngine
 from app.store.statements import Statement
-from app.wiring import create_app, create_engine, create_store
+from app.wiring import create_app, create_store
 from tests.conftest import Api, Clock
 from tests.proxy import ODD_ANSWERS, OWN, Answer, Proxy, proxy
 from tests.service import drop
@@ -66,7 +67,7 @@ async def behind(between: Proxy, database: str) -> AsyncIterator[Api]:
     settings = Settings(
         clickhouse_url=between.url(database), insert_timeout_ms=500, commit_interval_ms=0, commit_timeout_ms=30_000
     )
-    store = create_store(settings, create_engine(settings), Clock())
+    store = create_store(settings, clock=Clock())
     await store.start()
     transport = httpx.ASGITransport(create_app(settings, store))
     async with httpx.AsyncClient(transport=transport, base_url="http://pulsehouse.test") as client:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from app.settings import Settings, read_settings
-from app.store.engine import EMBEDDED_DATABASE
+from app.store.embedded import DATABASE
 from app.store.folder import hold_folder
 from app.store.store import Store
-from app.wiring import create_engine, create_store
+from app.wiring import create_store
 
 Result = TypeVar("Result")
 
@@ -22,7 +22,7 @@ def with_store(work: Callable[[Store], Awaitable[Result]], environment: Mapping[
     async def session() -> Result:
         settings = read_settings(environment)
         with own_folder(settings):
-            store = create_store(settings, create_engine(settings))
+            store = create_store(settings)
             try:
                 await store.prepare()
                 return await work(store)
@@ -36,4 +36,4 @@ def own_folder(settings: Settings) -> AbstractContextManager[None]:
     """Have the folder of the embedded engine, where that is used. Raises StartupError when it is not to be had."""
     if settings.clickhouse_url:
         return nullcontext()
-    return hold_folder(Path(settings.data_dir).expanduser(), EMBEDDED_DATABASE)
+    return hold_folder(Path(settings.data_dir).expanduser(), DATABASE)

@@ -15,7 +15,7 @@ from app.client.simulation import simulate
 from app.domain.errors import StartupError
 from app.process import configure_logging
 from app.settings import Settings
-from app.wiring import create_engine, create_store
+from app.wiring import create_store
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -49,13 +49,13 @@ def _choose_port(port: int | None) -> int:
 
 
 async def _demo(settings: Settings, port: int) -> None:
-    store = create_store(settings, create_engine(settings))
+    store = create_store(settings)
 
     async def visitors(stop: asyncio.Event) -> None:
         for site_id, domain in SITES.items():
-            await store.add_site(site_id, TENANT, [domain], domain)
-        _, read_token = await store.create_key(TENANT, "read", "", None)
-        _, write_token = await store.create_key(TENANT, "write", "", None)
+            await store.tenants.add_site(site_id, TENANT, [domain], domain)
+        _, read_token = await store.tenants.create_key(TENANT, "read", "", None)
+        _, write_token = await store.tenants.create_key(TENANT, "write", "", None)
         await store.refresh()
         url = f"http://{HOST}:{port}"
         _greet(url, read_token)

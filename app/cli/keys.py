@@ -7,9 +7,9 @@ import rich_click as click
 
 from app.cli.database import with_store
 from app.cli.output import as_json_option, print_json, print_table
-from app.domain.access import SCOPES
-from app.store.directory import ApiKeyRow
+from app.domain.keys import SCOPES
 from app.store.store import Store
+from app.store.tenants import ApiKeyRow
 
 
 @click.group()
@@ -34,7 +34,7 @@ def create(tenant: str, scope: str, site_id: str, expires_days: int | None, as_j
     """Create a key and print its token. The token is shown once and stored nowhere."""
 
     async def work(store: Store) -> tuple[str, str]:
-        sites = await store.list_sites()
+        sites = await store.tenants.list_sites()
         if site_id and not any(site.id == site_id and site.tenant == tenant for site in sites):
             raise click.ClickException(f"tenant {tenant} has no site {site_id}; see: pulsehouse site list")
         if not any(site.tenant == tenant for site in sites):
@@ -42,7 +42,7 @@ def create(tenant: str, scope: str, site_id: str, expires_days: int | None, as_j
                 f"tenant {tenant} has no sites; add one with: "
                 f"pulsehouse site add --tenant {shlex.quote(tenant)} --domain example.com"
             )
-        return await store.create_key(tenant, scope, site_id, expires_days)
+        return await store.tenants.create_key(tenant, scope, site_id, expires_days)
 
     key_id, token = with_store(work)
     if as_json:
@@ -57,7 +57,7 @@ def list_(as_json: bool) -> None:
     """List all keys; of tokens only hashes are known, and not shown."""
 
     async def work(store: Store) -> list[ApiKeyRow]:
-        return await store.list_keys()
+        return await store.tenants.list_keys()
 
     keys = with_store(work)
     if as_json:
@@ -100,7 +100,7 @@ def revoke(key_id: str, as_json: bool) -> None:
     """Revoke a key. Every running worker refuses it within 5 seconds."""
 
     async def work(store: Store) -> bool:
-        return await store.revoke_key(key_id)
+        return await store.tenants.revoke_key(key_id)
 
     if not with_store(work):
         raise click.ClickException(f"no key {key_id}; see: pulsehouse key list")

@@ -1,7 +1,8 @@
 """How commands print: tables for people, JSON for scripts; and nothing that steers the terminal."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -9,10 +10,20 @@ import rich_click as click
 from rich.cells import cell_len
 
 from app.client.plain_text import clean, steers
+from app.domain.errors import InvalidValue
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 GAP = "   "
+
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Tell of a value that is not what it must be by the option that gave it."""
+    try:
+        yield
+    except InvalidValue as error:
+        raise click.UsageError(f"--{error.field}: {error.problem}") from None
 
 
 def print_json(value: Any) -> None:

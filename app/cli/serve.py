@@ -24,7 +24,7 @@ from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collec
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
 from app.store.store import Store
-from app.wiring import create_app, create_bodies, create_engine, create_store, trusted_proxies
+from app.wiring import create_app, create_bodies, create_store, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +44,16 @@ def serve(host: str, port: int, workers: int) -> None:
     configure_logging()
     settings = read_settings(os.environ)
     trusted_proxies(settings)
-    engine = create_engine(settings)
+    store = create_store(settings)
     if workers > 1 and not settings.clickhouse_url:
         raise click.UsageError("the embedded engine has one worker; set PULSEHOUSE_CLICKHOUSE_URL to use more")
     require_free_port(host, port)
     if settings.clickhouse_url:
-        store = create_store(settings, engine)
         asyncio.run(_prepare(store))
         _serve_workers(settings, store.engine.name, host, port, workers)
     else:
         with own_folder(settings):
-            asyncio.run(serve_here(settings, create_store(settings, engine), host, port))
+            asyncio.run(serve_here(settings, store, host, port))
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -134,7 +133,7 @@ async def serve_here(
 ) -> None:
     """Serve from this process until SIGTERM or SIGINT, and `beside` it until its event is set.
 
-    Raises StartupError when the store cannot be opened.
+    Raises StartupError when the store cannot be opened, and SystemExit when it has ended meanwhile.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -156,10 +155,13 @@ async def serve_here(
         serving = asyncio.create_task(server.serve())
         log.info("serving http://%s:%d, %s", host, port, store.engine.name)
         tasks = [asyncio.create_task(beside(stop))] if beside else []
-        await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        ends = [asyncio.create_task(event.wait()) for event in (stop, store.ended)]
+        await asyncio.wait([serving, *ends], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         bodies.stop()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving, *tasks], timeout=limit_s)
     finally:
         await store.close(min(limit_s, settings.shutdown_timeout_ms / 1000))
+    if store.ended.is_set():
+        raise SystemExit(1)

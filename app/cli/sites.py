@@ -1,18 +1,13 @@
 """`pulsehouse site`: adds, changes and lists sites."""
 
-import re
-import secrets
-
 import rich_click as click
 
 from app.cli.database import with_store
-from app.cli.output import as_json_option, print_json, print_table
+from app.cli.output import as_json_option, print_json, print_table, usage_errors
 from app.client.plain_text import clean
-from app.store.directory import SiteRow
+from app.domain.sites import clean_host, clean_site_id, clean_tenant, new_site_id
 from app.store.store import Store
-
-ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-DOMAIN = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
+from app.store.tenants import SiteRow
 
 
 @click.group()
@@ -30,22 +25,20 @@ def site() -> None:
 @as_json_option
 def add(tenant: str, domains: tuple[str, ...], name: str | None, site_id: str | None, as_json: bool) -> None:
     """Add a site. Its `www.` twin may send signals too."""
-    hosts = [_host(domain) for domain in domains]
-    new_id = site_id or "site_" + secrets.token_hex(5)
-    if not ID.fullmatch(new_id):
-        raise click.UsageError("--id: use 1 to 64 letters, digits, - and _")
-    if not tenant.strip():
-        raise click.UsageError("--tenant: must not be blank")
+    with usage_errors():
+        hosts = [clean_host(domain) for domain in domains]
+        new_id = clean_site_id(site_id or new_site_id())
+        tenant = clean_tenant(tenant)
 
     async def work(store: Store) -> list[SiteRow]:
-        sites = await store.list_sites()
+        sites = await store.tenants.list_sites()
         for known in sites:
             if known.id == new_id:
-                raise click.ClickException(_exists(known, tenant.strip(), hosts))
-        await store.add_site(new_id, tenant.strip(), hosts, name or hosts[0])
+                raise click.ClickException(_exists(known, tenant, hosts))
+        await store.tenants.add_site(new_id, tenant, hosts, name or hosts[0])
         return sites
 
-    _warn_of_twins(with_store(work), new_id, tenant.strip(), hosts)
+    _warn_of_twins(with_store(work), new_id, tenant, hosts)
     if as_json:
         print_json({"id": new_id})
     else:
@@ -59,15 +52,16 @@ def add(tenant: str, domains: tuple[str, ...], name: str | None, site_id: str | 
 @as_json_option
 def set_(site_id: str, domains: tuple[str, ...], name: str | None, as_json: bool) -> None:
     """Change the domains or the name of a site; what is not given stays. Running workers know within a second."""
-    hosts = [_host(domain) for domain in domains]
+    with usage_errors():
+        hosts = [clean_host(domain) for domain in domains]
     if not hosts and not name:
         raise click.UsageError("give --domain or --name")
 
     async def work(store: Store) -> tuple[SiteRow, list[SiteRow]]:
-        sites = await store.list_sites()
+        sites = await store.tenants.list_sites()
         for known in sites:
             if known.id == site_id:
-                await store.set_site(site_id, hosts or list(known.domains), name or known.name)
+                await store.tenants.set_site(site_id, hosts or list(known.domains), name or known.name)
                 return known, sites
         raise click.ClickException(f"no site {site_id}; see: pulsehouse site list")
 
@@ -85,7 +79,7 @@ def list_(as_json: bool) -> None:
     """List all sites."""
 
     async def work(store: Store) -> list[SiteRow]:
-        return await store.list_sites()
+        return await store.tenants.list_sites()
 
     sites = with_store(work)
     if as_json:
@@ -110,19 +104,5 @@ def _warn_of_twins(sites: list[SiteRow], site_id: str, tenant: str, hosts: list[
     """Say which of the hosts another site of the tenant has: a page's signals go to one of the two alone."""
     for host in hosts:
         for known in sites:
-            names = {domain.removeprefix("www.") for domain in known.domains}
-            if known.tenant == tenant and known.id != site_id and host.removeprefix("www.") in names:
+            if known.tenant == tenant and known.id != site_id and known.shares_host(host):
                 click.echo(clean(f"Warning: {host} is a domain of the tenant's site {known.id} too"), err=True)
-
-
-def _host(domain: str) -> str:
-    host = domain.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/")
-    try:
-        host = host.encode("idna").decode() if not host.isascii() else host
-    except UnicodeError:
-        host = ""
-    if not DOMAIN.fullmatch(host):
-        raise click.UsageError(
-            f"--domain: {domain!r} is not a host name; use one like example.com, without port and path"
-        )
-    return host

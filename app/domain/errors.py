@@ -1,4 +1,4 @@
-"""What can go wrong, in the words of the service; app/http/errors.py gives each its status."""
+"""What can go wrong, in the words of the service; app/http/answers.py gives each its status."""
 
 
 class Refusal(Exception):
@@ -66,6 +66,15 @@ class CommitUnclear(Unavailable):
     """The INSERT of a signal was sent, but did not answer in time. Sending the signal again could store it twice."""
 
     message = "Not confirmed in time; the signals may still be stored"
+
+
+class InvalidValue(Exception):
+    """A value of a site or a key is not what it must be."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
 
 
 class StartupError(Exception):

@@ -3,12 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
-
-from litestar import Request
 
 from app.domain.errors import BodyTooSlow, InvalidSignal, Refusal, TooLarge, Unavailable
-from app.http.caller import header_of
+from app.http.caller import Request, header_of
 
 DRAIN_FACTOR = 16
 """Of a body that is refused so many times the largest one is read and thrown away: a client that is cut off while it
@@ -37,7 +34,7 @@ class Bodies:
             deadline.reschedule(min(end_s, deadline.when() or end_s))
 
     @asynccontextmanager
-    async def read(self, request: Request[Any, Any, Any]) -> AsyncIterator[bytes]:
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
         """The body of a request; its bytes are held until the context is left, so keep nothing of it longer.
 
         Raises TooLarge, BodyTooSlow, InvalidSignal for a body that breaks off, or Unavailable when the worker holds
@@ -50,7 +47,7 @@ class Bodies:
         finally:
             self._let_go(chunks)
 
-    async def _read(self, request: Request[Any, Any, Any], chunks: list[bytes]) -> None:
+    async def _read(self, request: Request, chunks: list[bytes]) -> None:
         announced = _announced_bytes(request)
         # No exception in a variable: with its traceback it would keep the request, its connection and its body.
         refuse: Callable[[], Refusal] | None = None
@@ -105,7 +102,7 @@ def _broken_off() -> Refusal:
     return InvalidSignal("body: broken off or malformed")
 
 
-def _announced_bytes(request: Request[Any, Any, Any]) -> int:
+def _announced_bytes(request: Request) -> int:
     """What the request says of the length of its body; -1 where it says nothing."""
     length = header_of(request, b"content-length") or ""
     return int(length) if length.isascii() and length.isdigit() else -1

@@ -1,29 +1,77 @@
-"""Who is calling: the API key of the token, and the address behind trusted proxies."""
+"""Who is calling, and what for: the key of the token, the site asked for, the address behind trusted proxies."""
 
 from typing import Any
 
-from litestar import Request
+import litestar
 
-from app.domain.access import TOKEN_PREFIX, ApiKey
-from app.domain.clock import Clock
-from app.domain.errors import InvalidToken
+from app.domain.errors import AccessDenied, InvalidToken, SiteIdRequired
+from app.domain.keys import TOKEN_PREFIX, ApiKey
+from app.domain.rows import Sender
+from app.domain.signals import TEXT_MAX_CHARACTERS
+from app.domain.sites import Site
 from app.domain.visitors import plain_address
-from app.store.directory import Directory
+from app.store.store import Store
+from app.store.tenants import Tenants
+
+Request = litestar.Request[Any, Any, Any]
 
 
-def require_key(request: Request[Any, Any, Any], directory: Directory, clock: Clock) -> ApiKey:
-    """Return the key of the request's token. Raises InvalidToken, or Unavailable when keys are not known."""
+class Caller:
+    """Somebody with a valid key."""
+
+    __slots__ = ("_tenants", "key")
+
+    def __init__(self, key: ApiKey, tenants: Tenants) -> None:
+        self.key = key
+        self._tenants = tenants
+
+    def readable(self, site_id: str) -> Site:
+        """Return a site that the caller may read. Raises AccessDenied, the same where there is none."""
+        site = self._tenants.site(site_id)
+        if site is None or not self.key.may_read(site):
+            raise AccessDenied
+        return site
+
+
+def authenticate(request: Request, store: Store) -> Caller:
+    """Return the caller by the request's token. Raises InvalidToken, or Unavailable when keys are not known."""
     token = _bearer_token([value for name, value in request.scope["headers"] if name == b"authorization"])
-    directory.require_fresh()
-    key = directory.key(token)
-    if key is None or not key.is_valid(clock()):
+    store.tenants.require_fresh()
+    key = store.tenants.key(token)
+    if key is None or not key.is_valid(store.clock()):
         raise InvalidToken
-    return key
+    return Caller(key, store.tenants)
 
 
-def optional_key(request: Request[Any, Any, Any], directory: Directory, clock: Clock) -> ApiKey | None:
-    """Like require_key, but None when the request carries no token at all."""
-    return require_key(request, directory, clock) if header_of(request, b"authorization") is not None else None
+def authenticate_or_none(request: Request, store: Store) -> Caller | None:
+    """Like authenticate, but None when the request carries no token at all."""
+    return authenticate(request, store) if header_of(request, b"authorization") is not None else None
+
+
+def required_site_id(request: Request) -> str:
+    """Return the query's one `siteId`. Raises SiteIdRequired when there is none, a blank one or several."""
+    given = request.query_params.getall("siteId", [])
+    if len(given) != 1 or not given[0].strip():
+        raise SiteIdRequired
+    return str(given[0])
+
+
+def sender_of(request: Request) -> Sender:
+    """Whom the request came from. The User-Agent is cut as a server-side `userAgent` is limited."""
+    return Sender(address_of(request), (header_of(request, b"user-agent") or "")[:TEXT_MAX_CHARACTERS])
+
+
+def header_of(request: Request, name: bytes) -> str | None:
+    """The first header of a lower-case name. Looks at what the server handed over: no dict of all headers is made."""
+    for given, value in request.scope["headers"]:
+        if given == name:
+            return str(value.decode("latin-1"))
+    return None
+
+
+def address_of(request: Request) -> str:
+    """The client's address. Behind a trusted proxy granian has put the forwarded one in its place (app/wiring.py)."""
+    return plain_address(request.client.host) if request.client else ""
 
 
 def _bearer_token(headers: list[bytes]) -> str:
@@ -34,16 +82,3 @@ def _bearer_token(headers: list[bytes]) -> str:
     if scheme.lower() != "bearer" or not token.startswith(TOKEN_PREFIX) or len(token) > 100 or not token.isascii():
         raise InvalidToken
     return token
-
-
-def header_of(request: Request[Any, Any, Any], name: bytes) -> str | None:
-    """The first header of a lower-case name. Looks at what the server handed over: no dict of all headers is made."""
-    for given, value in request.scope["headers"]:
-        if given == name:
-            return value.decode("latin-1")
-    return None
-
-
-def address_of(request: Request[Any, Any, Any]) -> str:
-    """The client's address. Behind a trusted proxy granian has put the forwarded one in its place (app/wiring.py)."""
-    return plain_address(request.client.host) if request.client else ""

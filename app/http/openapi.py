@@ -13,7 +13,7 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from app.http.errors import DEFECT, EVERY_ANSWER, EXPOSED, STATUS, Error
+from app.http.answers import DEFECT, EVERY_ANSWER, EXPOSED, STATUS, Error
 
 PATH = "/openapi/openapi.json"
 MEDIA_TYPE = "application/vnd.oai.openapi+json"

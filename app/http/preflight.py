@@ -3,7 +3,7 @@
 from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
-from app.http.errors import CORS
+from app.http.answers import CORS
 from app.http.openapi import answer, described
 
 

@@ -1,23 +1,35 @@
-"""POST /api/track: signals in. 200 means committed to ClickHouse."""
+"""POST /api/track and its pixel: signals in. 200 means committed to ClickHouse."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import msgspec
-from litestar import Request, Response, post
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
 
-from app.domain.access import ApiKey, Site
 from app.domain.errors import OriginNotAllowed, UnknownSite
-from app.domain.signals import TEXT_MAX_CHARACTERS, ServerBatch, ServerSignal, Signal, read_body
-from app.http.allowance import Allowance
+from app.domain.signals import ServerBatch, ServerSignal, Signal, read_body
+from app.domain.sites import Site
+from app.http.answers import CORS, answer_json
 from app.http.bodies import Bodies
-from app.http.caller import address_of, header_of, optional_key
-from app.http.errors import EVERY_ANSWER
-from app.http.openapi import TOKEN_OR_NONE, answer, described, parameter, refusals
+from app.http.caller import (
+    Caller,
+    Request,
+    address_of,
+    authenticate_or_none,
+    header_of,
+    required_site_id,
+    sender_of,
+)
+from app.http.openapi import SITE_ID, TOKEN_OR_NONE, answer, described, parameter, refusals
 from app.http.preflight import allow_preflight
-from app.store.directory import Directory
+from app.http.rate_limit import RateLimit
 from app.store.store import Store
+
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
+"""The smallest transparent GIF."""
+PIXEL_HEADERS = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin", "Cache-Control": "no-store"}
 
 
 class Tracked(msgspec.Struct, frozen=True):
@@ -40,45 +52,62 @@ BODY = {
 }
 USER_AGENT = parameter("User-Agent", "Part of who the visitor is; the signals of bots are not stored", place="header")
 ORIGIN = parameter("Origin", "The page's origin; its host must be a domain of the site", place="header")
-
-
-@post(
-    "/api/track",
-    status_code=200,
-    opt=described(
-        "Send one signal or a batch",
-        {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 408, 413, 429, 503)},
-        security=TOKEN_OR_NONE,
-        parameters=[USER_AGENT, ORIGIN],
-        requestBody=BODY,
-    ),
+TRACK = described(
+    "Send one signal or a batch",
+    {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 408, 413, 429, 503)},
+    security=TOKEN_OR_NONE,
+    parameters=[USER_AGENT, ORIGIN],
+    requestBody=BODY,
 )
-async def post_track(request: Request[Any, Any, Any]) -> Response[bytes]:
-    """Store signals: pageviews, events, engagement, heartbeats. 200 means committed; otherwise nothing is stored."""
-    store: Store = request.app.state.store
-    bodies: Bodies = request.app.state.bodies
-    # Before anything is checked: a client that is answered while it sends does not get to its answer.
-    async with bodies.read(request) as body:
-        key = optional_key(request, store.directory, store.clock)
-        if key is not None:
-            key.require_scope("write")
-        kind = Signal if key is None else ServerSignal
-        signals, is_batch = read_body(body, request.app.state.batch_max_signals, kind)
-        if key is None:
-            allowance: Allowance = request.app.state.allowance
-            allowance.spend(address_of(request), len(signals), len(body))
-        rows, count = await make_rows(request, store, signals, key)
-    # While the rows wait for their commit nothing else of the request is kept.
-    del body, signals
-    await store.signals.commit(rows, count)
-    # A bot is told no more than anybody: its batch is answered without a count.
-    counted = is_batch and (count > 0 or key is not None)
-    body = msgspec.json.encode(Tracked(True, count if counted else msgspec.UNSET))
-    return Response(body, media_type="application/json", headers=EVERY_ANSWER)
+TRACK_PIXEL = described(
+    "Count a pageview of a browser without scripts",
+    {200: answer("A transparent pixel", {}, PIXEL_HEADERS, "image/gif"), **refusals(400, 403, 404, 429, 503)},
+    parameters=[
+        SITE_ID,
+        parameter("path", "The page; the Referer's path if not given"),
+        parameter("Referer", "The page, where no path is given", place="header"),
+        USER_AGENT,
+        ORIGIN,
+    ],
+)
+
+
+def track_handlers(
+    store: Store, bodies: Bodies, rate_limit: RateLimit, *, batch_max_signals: int
+) -> list[HTTPRouteHandler]:
+    @post("/api/track", status_code=200, opt=TRACK)
+    async def post_track(request: Request) -> Response[bytes]:
+        """Store signals: pageviews, events, engagement, heartbeats. 200 means committed; else nothing is stored."""
+        # Before anything is checked: a client that is answered while it sends does not get to its answer.
+        async with bodies.read(request) as body:
+            caller = authenticate_or_none(request, store)
+            if caller is not None:
+                caller.key.require_scope("write")
+            signals, is_batch = read_body(body, batch_max_signals, ServerSignal if caller else Signal)
+            if caller is None:
+                rate_limit.spend(address_of(request), len(signals), len(body))
+            rows, count = await make_rows(request, store, signals, caller)
+        # While the rows wait for their commit nothing else of the request is kept.
+        del body, signals
+        await store.inserts.commit(rows, count)
+        # A bot is told no more than anybody: its batch is answered without a count.
+        counted = is_batch and (count > 0 or caller is not None)
+        return answer_json(msgspec.json.encode(Tracked(True, count if counted else msgspec.UNSET)))
+
+    @get("/api/track.gif", opt=TRACK_PIXEL)
+    async def get_track_pixel(request: Request) -> Response[bytes]:
+        """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
+        rate_limit.spend(address_of(request), signals=1)
+        path = request.query_params.get("path") or header_of(request, b"referer")
+        signal = Signal(site_id=required_site_id(request), path=path)
+        await store.inserts.commit(*await make_rows(request, store, [signal], None))
+        return Response(PIXEL, media_type="image/gif", headers=PIXEL_HEADERS)
+
+    return [allow_preflight("/api/track", "POST, OPTIONS", "Content-Type"), post_track, get_track_pixel]
 
 
 async def make_rows(
-    request: Request[Any, Any, Any], store: Store, signals: Sequence[Signal], key: ApiKey | None
+    request: Request, store: Store, signals: Sequence[Signal], caller: Caller | None
 ) -> tuple[bytes, int]:
     """The rows of a request's signals and how many they are: all, but for those of bots.
 
@@ -86,20 +115,18 @@ async def make_rows(
     """
     origin = header_of(request, b"origin")
     sites = {
-        site_id: _require_site(store.directory, site_id, origin, key)
+        site_id: _require_site(store, site_id, origin, caller)
         for site_id in {signal.site_id or "" for signal in signals}
     }
-    # Cut as a server-side `userAgent` is limited.
-    user_agent = (header_of(request, b"user-agent") or "")[:TEXT_MAX_CHARACTERS]
-    return await store.intake.make_rows(signals, sites, address_of(request), user_agent)
+    return await store.intake.make_rows(signals, sites, sender_of(request))
 
 
-def _require_site(directory: Directory, site_id: str, origin: str | None, key: ApiKey | None) -> Site:
-    site = directory.site(site_id)
+def _require_site(store: Store, site_id: str, origin: str | None, caller: Caller | None) -> Site:
+    site = store.tenants.site(site_id)
     if site is None:
-        directory.require_fresh()
+        store.tenants.require_fresh()
         raise UnknownSite
-    if key is not None and not key.may_write(site):
+    if caller is not None and not caller.key.may_write(site):
         raise UnknownSite
     if origin is not None and not site.allows_origin_host(_host(origin)):
         raise OriginNotAllowed
@@ -111,6 +138,3 @@ def _host(origin: str) -> str:
         return urlsplit(origin).hostname or ""
     except ValueError:
         return ""
-
-
-handlers = [allow_preflight("/api/track", "POST, OPTIONS", "Content-Type"), post_track]

@@ -51,8 +51,8 @@ async def migrate(engine: Engine, statements: Mapping[str, Statement], migration
     Several instances may do this at once: every statement is safe to run twice, and the ledger keeps one row per
     number. Raises StartupError when the ledger and the files disagree, EngineError when ClickHouse fails.
     """
-    await engine.execute(statements["migrations/create_ledger"])
-    ledger = await engine.fetch(statements["migrations/ledger"])
+    await engine.execute(statements["ledger/create_ledger"])
+    ledger = await engine.fetch(statements["ledger/list"])
     applied = {row.version: row for row in map(msgspec.json.Decoder(Applied).decode, ledger.splitlines())}
     _check(applied, {migration.version: migration for migration in migrations})
     done = []
@@ -60,7 +60,7 @@ async def migrate(engine: Engine, statements: Mapping[str, Statement], migration
         if migration.version not in applied:
             await engine.execute(migration.statement)
             await engine.execute(
-                statements["migrations/record"],
+                statements["ledger/record"],
                 {"version": migration.version, "name": migration.name, "sha256": migration.sha256},
             )
             log.info("applied migration %s", migration.name)

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 
 import msgspec
@@ -37,9 +37,9 @@ class Salts:
         self._salts: dict[date, bytes] = {}
         self._changing = asyncio.Lock()
 
-    def known(self, day: date) -> bytes | None:
-        """The salt of a day, if there is one."""
-        return self._salts.get(day)
+    async def of_days(self, days: Iterable[date]) -> Mapping[date, bytes]:
+        """The salts of these days, made now where they are missing. Raises EngineError."""
+        return {day: self._salts.get(day) or await self._make(day) for day in days}
 
     async def of(self, day: date) -> bytes:
         """The salt of a day, made now where it is missing. Raises EngineError."""

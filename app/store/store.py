@@ -2,51 +2,53 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 
-from app.domain.access import hash_token, new_token
 from app.domain.clock import Clock
-from app.store.answers import RealtimeAnswers
-from app.store.commit import GroupCommit
-from app.store.directory import ApiKeyRow, Directory, SiteRow, list_keys, list_sites
-from app.store.engine import EmbeddedEngine, EngineError, ServerEngine
+from app.domain.errors import Unavailable
+from app.store.engine import Engine, EngineError
+from app.store.inserts import GroupCommit
 from app.store.intake import Intake
 from app.store.migrations import load_migrations, migrate
+from app.store.reads import RealtimeReads
 from app.store.salts import Salts
 from app.store.statements import Statement
+from app.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
 
 
 class Store:
-    """The parts that share one engine: directory, salts, group commit and realtime answers."""
+    """The parts that share one engine: tenants, salts, reads and inserts."""
 
     def __init__(
         self,
-        engine: ServerEngine | EmbeddedEngine,
+        engine: Engine,
         statements: Mapping[str, Statement],
         clock: Clock,
         *,
-        directory: Directory,
+        tenants: Tenants,
         salts: Salts,
-        signals: GroupCommit,
+        inserts: GroupCommit,
         intake: Intake,
-        answers: RealtimeAnswers,
+        reads: RealtimeReads,
         refresh_s: float,
     ) -> None:
         self.engine = engine
         self.clock = clock
-        self.directory = directory
+        self.tenants = tenants
         self.salts = salts
-        self.signals = signals
+        self.inserts = inserts
         self.intake = intake
-        self.answers = answers
+        self.reads = reads
         self._statements = statements
         self._refresh_s = refresh_s
         self.applied: list[str] = []
         """Names of the migrations that this start has applied."""
         self._repeating: list[asyncio.Task[None]] = []
+        self._stopping = False
+        self.ended = asyncio.Event()
+        """Set when a task that must not end has ended: this process cannot serve any more and is to be replaced."""
 
     async def start(self) -> None:
         """Start, without waiting for ClickHouse: until it answers, requests are answered 503.
@@ -62,12 +64,24 @@ class Store:
 
     def run(self) -> None:
         """Begin to commit signals and to keep sites, keys and salts fresh."""
-        self.signals.start()
         # Deleting salts is a task of its own: whether an answer may be given does not depend on it.
         self._repeating = [
             asyncio.create_task(self._repeat(self.refresh, "refresh sites, keys and salts"), name="refresh"),
             asyncio.create_task(self._repeat(self.delete_salts, "delete salts that have served"), name="delete salts"),
         ]
+        for task in (self.inserts.start(), *self._repeating):
+            task.add_done_callback(self._note_end)
+
+    def require_running(self) -> None:
+        """Raise Unavailable when this process is to be replaced."""
+        if self.ended.is_set():
+            raise Unavailable
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not self._stopping:
+            why = "cancelled" if task.cancelled() else task.exception() or "returned"
+            log.critical("the task %r has ended (%r); this process stops", task.get_name(), why)
+            self.ended.set()
 
     async def prepare(self) -> None:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
@@ -76,57 +90,20 @@ class Store:
 
     async def refresh(self) -> None:
         """Read sites, keys and salts now. Raises EngineError."""
-        await self.directory.refresh()
+        await self.tenants.refresh()
         await self.salts.refresh(self.clock())
 
     async def delete_salts(self) -> None:
         """Delete the salts that have served. Raises EngineError."""
         await self.salts.delete_served(self.clock())
 
-    async def list_sites(self) -> list[SiteRow]:
-        """All sites, by id. Raises EngineError."""
-        return await list_sites(self.engine, self._statements["sites/list"])
-
-    async def add_site(self, site_id: str, tenant: str, domains: list[str], name: str) -> None:
-        """Store a site. Raises EngineError."""
-        parameters = {"id": site_id, "tenant": tenant, "domains": domains, "name": name}
-        await self.engine.execute(self._statements["sites/add"], parameters)
-
-    async def set_site(self, site_id: str, domains: list[str], name: str) -> None:
-        """Change a site that there is. Raises EngineError."""
-        await self.engine.execute(self._statements["sites/set"], {"id": site_id, "domains": domains, "name": name})
-
-    async def list_keys(self) -> list[ApiKeyRow]:
-        """All keys, oldest first, revoked and expired ones included. Raises EngineError."""
-        return await list_keys(self.engine, self._statements["keys/list"])
-
-    async def create_key(self, tenant: str, scope: str, site_id: str, expires_days: int | None) -> tuple[str, str]:
-        """Store a new key and return its id and its token, which is kept nowhere else. Raises EngineError."""
-        key_id, token = "key_" + secrets.token_hex(5), new_token()
-        parameters = {
-            "id": key_id,
-            "tenant": tenant,
-            "token_sha256": hash_token(token),
-            "scope": scope,
-            "site_id": site_id,
-            "expires_days": expires_days,
-        }
-        await self.engine.execute(self._statements["keys/add"], parameters)
-        return key_id, token
-
-    async def revoke_key(self, key_id: str) -> bool:
-        """Revoke a key; False where there is no such key. Raises EngineError."""
-        if not any(key.id == key_id for key in await self.list_keys()):
-            return False
-        await self.engine.execute(self._statements["keys/revoke"], {"id": key_id})
-        return True
-
     async def stop(self, timeout_s: float) -> None:
         """Accept no more signals and commit what is queued, within `timeout_s`."""
+        self._stopping = True
         for task in self._repeating:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)
-        await self.signals.close(timeout_s)
+        await self.inserts.close(timeout_s)
 
     async def close(self, timeout_s: float) -> None:
         """Stop, and let go of the engine."""

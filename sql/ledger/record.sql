@@ -1,4 +1,4 @@
--- migrations/record: notes that a migration has been applied.
+-- ledger/record: notes that a migration has been applied.
 --
 -- Serves   the start of the service, `pulsehouse migrate`
 -- Params   version  UInt32  number of the migration

@@ -1,4 +1,4 @@
--- migrations/ledger: the migrations that this database has seen.
+-- ledger/list: the migrations that this database has seen.
 --
 -- Serves   the start of the service, `pulsehouse migrate`
 -- Reads    schema_migrations

@@ -1,4 +1,4 @@
-"""Sites, API keys and who may do what with them."""
+"""API keys: what one is, which sites it reaches, and its token."""
 
 import hashlib
 import secrets
@@ -7,23 +7,10 @@ from datetime import datetime
 import msgspec
 
 from app.domain.errors import AccessDenied
+from app.domain.sites import Site
 
 TOKEN_PREFIX = "ph_live_"
 SCOPES = ("read", "write", "admin")
-
-
-class Site(msgspec.Struct, frozen=True):
-    """A website whose visitors are counted, owned by one tenant (table sites)."""
-
-    id: str
-    tenant: str
-    domains: tuple[str, ...]
-    name: str
-
-    def allows_origin_host(self, host: str) -> bool:
-        """True when `host` is one of the site's domains or its `www.` twin."""
-        twin = host[4:] if host.startswith("www.") else "www." + host
-        return host in self.domains or twin in self.domains
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -41,19 +28,23 @@ class ApiKey(msgspec.Struct, frozen=True):
     def is_valid(self, now: datetime) -> bool:
         return not (self.revoked_at or (self.expires_at and self.expires_at <= now))
 
-    def may_read(self, site: Site | None) -> bool:
+    def may_read(self, site: Site) -> bool:
         return self.scope in ("read", "admin") and self._reaches(site)
 
-    def may_write(self, site: Site | None) -> bool:
+    def may_write(self, site: Site) -> bool:
         return self.scope in ("write", "admin") and self._reaches(site)
 
-    def _reaches(self, site: Site | None) -> bool:
-        return site is not None and site.tenant == self.tenant and self.site_id in ("", site.id)
+    def _reaches(self, site: Site) -> bool:
+        return site.tenant == self.tenant and self.site_id in ("", site.id)
 
     def require_scope(self, scope: str) -> None:
         """Raise AccessDenied unless the key has the scope (`admin` has all)."""
         if self.scope not in (scope, "admin"):
             raise AccessDenied
+
+
+def new_key_id() -> str:
+    return "key_" + secrets.token_hex(5)
 
 
 def new_token() -> str:

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 
-from app.domain import metrics
+from app import metrics
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
 from app.store.deadlines import Deadlines
@@ -71,7 +71,7 @@ class _Lane:
         return group
 
 
-class RealtimeAnswers:
+class RealtimeReads:
     """Answers polls with as few statements as possible, none of them older than the poll.
 
     At most `max_statements` run at once. What arrives meanwhile waits; the next statement takes up to `max_sites`

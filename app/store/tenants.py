@@ -1,21 +1,19 @@
-"""Sites and API keys in memory: every worker keeps them fresh, so that checking a request costs no query."""
+"""Sites and API keys: kept in memory by every worker, so that checking a request costs no query; and changed."""
 
 import logging
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import msgspec
 
-from app.domain.access import ApiKey, Site, hash_token
 from app.domain.errors import Unavailable
+from app.domain.keys import ApiKey, hash_token, new_key_id, new_token
+from app.domain.sites import Site
 from app.store.engine import Engine
 from app.store.statements import Statement
 
 log = logging.getLogger(__name__)
-
-Row = TypeVar("Row")
 
 EVER = datetime.fromtimestamp(0, UTC)
 
@@ -40,13 +38,16 @@ class ApiKeyRow(ApiKey, frozen=True):
     updated_at: datetime
 
 
-class Directory:
-    """Looks up sites by id and keys by token; unknown ids and tokens cost what known ones cost."""
+_SITES = msgspec.json.Decoder(SiteRow)
+_KEYS = msgspec.json.Decoder(ApiKeyRow)
+
+
+class Tenants:
+    """Looks up sites by id and keys by token, whether known or not at the same cost; and stores changes of them."""
 
     def __init__(self, engine: Engine, statements: Mapping[str, Statement], *, max_age_s: float) -> None:
         self._engine = engine
-        self._list_sites = statements["sites/list"]
-        self._list_keys = statements["keys/list"]
+        self._statements = statements
         self._max_age_s = max_age_s
         self._sites: dict[str, Site] = {}
         self._keys: dict[str, ApiKey] = {}
@@ -77,8 +78,8 @@ class Directory:
         """Read what changed. Raises EngineError; what is known stays."""
         started_at_s = time.clock_gettime(CLOCK)
         read_all = started_at_s - self._read_all_at_s >= READ_ALL_EVERY_S
-        sites = await list_sites(self._engine, self._list_sites, EVER if read_all else self._newest_site)
-        keys = await list_keys(self._engine, self._list_keys, EVER if read_all else self._newest_key)
+        sites = await self._read_sites(EVER if read_all else self._newest_site)
+        keys = await self._read_keys(EVER if read_all else self._newest_key)
         for row in sites:
             site = Site(row.id, row.tenant, row.domains, row.name)
             if self._is_readable(site.id) and self._sites.get(site.id) != site:
@@ -94,6 +95,52 @@ class Directory:
         if read_all:
             self._read_all_at_s = started_at_s
 
+    async def list_sites(self) -> list[SiteRow]:
+        """All sites, by id. Raises EngineError."""
+        return await self._read_sites(EVER)
+
+    async def add_site(self, site_id: str, tenant: str, domains: list[str], name: str) -> None:
+        """Store a site. Raises EngineError."""
+        parameters = {"id": site_id, "tenant": tenant, "domains": domains, "name": name}
+        await self._engine.execute(self._statements["sites/add"], parameters)
+
+    async def set_site(self, site_id: str, domains: list[str], name: str) -> None:
+        """Change a site that there is. Raises EngineError."""
+        await self._engine.execute(self._statements["sites/set"], {"id": site_id, "domains": domains, "name": name})
+
+    async def list_keys(self) -> list[ApiKeyRow]:
+        """All keys, oldest first, revoked and expired ones included. Raises EngineError."""
+        return await self._read_keys(EVER)
+
+    async def create_key(self, tenant: str, scope: str, site_id: str, expires_days: int | None) -> tuple[str, str]:
+        """Store a new key and return its id and its token, which is kept nowhere else. Raises EngineError."""
+        key_id, token = new_key_id(), new_token()
+        parameters = {
+            "id": key_id,
+            "tenant": tenant,
+            "token_sha256": hash_token(token),
+            "scope": scope,
+            "site_id": site_id,
+            "expires_days": expires_days,
+        }
+        await self._engine.execute(self._statements["keys/add"], parameters)
+        return key_id, token
+
+    async def revoke_key(self, key_id: str) -> bool:
+        """Revoke a key; False where there is no such key. Raises EngineError."""
+        if not any(key.id == key_id for key in await self.list_keys()):
+            return False
+        await self._engine.execute(self._statements["keys/revoke"], {"id": key_id})
+        return True
+
+    async def _read_sites(self, since: datetime) -> list[SiteRow]:
+        """The sites written after `since` or lately."""
+        return _SITES.decode_lines(await self._engine.fetch(self._statements["sites/list"], {"since": since}))
+
+    async def _read_keys(self, since: datetime) -> list[ApiKeyRow]:
+        """The keys written after `since` or lately."""
+        return _KEYS.decode_lines(await self._engine.fetch(self._statements["keys/list"], {"since": since}))
+
     def _is_readable(self, site_id: str) -> bool:
         """Whether an id may be asked for: a tab or a line's end, which only SQL can write, would spoil all answers."""
         if site_id.isprintable():
@@ -102,17 +149,3 @@ class Directory:
             self._skipped.add(site_id)
             log.warning("site %r is left out: its id has characters that are not printable", site_id)
         return False
-
-
-async def list_sites(engine: Engine, statement: Statement, since: datetime = EVER) -> list[SiteRow]:
-    """The sites written after `since` or lately. Raises EngineError."""
-    return _decode(await engine.fetch(statement, {"since": since}), SiteRow)
-
-
-async def list_keys(engine: Engine, statement: Statement, since: datetime = EVER) -> list[ApiKeyRow]:
-    """The keys written after `since` or lately. Raises EngineError."""
-    return _decode(await engine.fetch(statement, {"since": since}), ApiKeyRow)
-
-
-def _decode(lines: bytes, row: type[Row]) -> list[Row]:
-    return msgspec.json.Decoder(row).decode_lines(lines)

@@ -1,4 +1,4 @@
--- migrations/create_ledger: the record of which migrations this database has seen.
+-- ledger/create_ledger: the record of which migrations this database has seen.
 --
 -- Serves   the start of the service, `pulsehouse migrate`
 CREATE TABLE IF NOT EXISTS schema_migrations

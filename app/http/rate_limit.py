@@ -11,7 +11,7 @@ from limits.strategies import FixedWindowRateLimiter
 from app.domain.errors import TooManyRequests
 
 
-class Allowance:
+class RateLimit:
     """Counts the signals of each client in windows of a minute (library limits, in memory)."""
 
     def __init__(self, max_signals_per_minute: int) -> None:

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from app.settings import Settings
-from app.store.commit import ENOUGH_SIGNALS
 from app.store.engine import EngineError
+from app.store.inserts import ENOUGH_SIGNALS
 from app.store.statements import Statement
 from tests.conftest import Api, MakeApi
 from tests.waiting import until
@@ -86,7 +86,7 @@ async def test_signals_that_arrive_during_an_insert_travel_together_in_the_next(
     first = send(api)
     await until(lambda: line.sizes == [1])
     others = [send(api) for _ in range(5)]
-    await until(lambda: api.store.signals.queued == 6)
+    await until(lambda: api.store.inserts.queued == 6)
     line.hold.set()
     assert {response.status_code for response in await asyncio.gather(first, *others)} == {200}
     assert line.sizes == [1, 5]
@@ -99,7 +99,7 @@ async def test_signals_that_keep_coming_share_an_insert_though_none_runs(make_ap
     others = []
     for queued in (1, 2, 3):
         others.append(send(api))
-        await until(lambda queued=queued: api.store.signals.queued == queued)  # type: ignore[misc]
+        await until(lambda queued=queued: api.store.inserts.queued == queued)  # type: ignore[misc]
     assert line.sizes == [1]
     await api.store.stop(10)
     assert {response.status_code for response in await asyncio.gather(*others)} == {200}
@@ -122,7 +122,7 @@ async def test_enough_signals_that_came_during_an_insert_do_not_wait_for_the_int
     first = send(api)
     await until(lambda: line.sizes == [1])
     second = send(api, ENOUGH_SIGNALS)
-    await until(lambda: api.store.signals.queued == 1 + ENOUGH_SIGNALS)
+    await until(lambda: api.store.inserts.queued == 1 + ENOUGH_SIGNALS)
     line.hold.set()
     assert {response.status_code for response in await asyncio.gather(first, second)} == {200}
     assert line.sizes == [1, ENOUGH_SIGNALS]
@@ -132,7 +132,7 @@ async def test_closing_does_not_wait_for_the_interval(make_api: MakeApi) -> None
     api, line = await start(make_api, NEVER_ALONE)
     assert (await send(api)).status_code == 200
     waiting = send(api)
-    await until(lambda: api.store.signals.queued == 1)
+    await until(lambda: api.store.inserts.queued == 1)
     await api.store.stop(10)
     assert (await waiting).status_code == 200
     assert line.sizes == [1, 1]
@@ -142,7 +142,7 @@ async def test_a_full_queue_is_503_at_once_and_stores_nothing_of_the_refused(mak
     api, line = await start(make_api, msgspec.structs.replace(AT_ONCE, queue_max_signals=10))
     line.hold.clear()
     waiting = [send(api) for _ in range(10)]
-    await until(lambda: api.store.signals.queued == 10)
+    await until(lambda: api.store.inserts.queued == 10)
     refused = await api.track({"siteId": "site_a"})
     assert not any(task.done() for task in waiting)
     assert (refused.status_code, refused.json()) == (503, REFUSED)
@@ -157,10 +157,10 @@ async def test_a_queue_full_of_bytes_is_503_at_once_until_they_are_committed(mak
     large = {"siteId": "site_a", "batch": True, "events": [{"path": "/" + "x" * 2_000}] * 4}  # 8,000 bytes and more
     line.hold.clear()
     waiting = [asyncio.create_task(api.track(large)) for _ in range(2)]
-    await until(lambda: api.store.signals.queued == 8)
+    await until(lambda: api.store.inserts.queued == 8)
     refused = await api.track(large)
     waiting.append(send(api))
-    await until(lambda: api.store.signals.queued == 9)  # what fits is taken
+    await until(lambda: api.store.inserts.queued == 9)  # what fits is taken
     assert not any(task.done() for task in waiting)
     assert (refused.status_code, refused.json()) == (503, REFUSED)
     line.hold.set()
@@ -176,7 +176,7 @@ async def test_one_insert_takes_so_many_bytes(make_api: MakeApi) -> None:
     waiting = [send(api)]
     await until(lambda: line.sizes == [1])
     waiting += [asyncio.create_task(api.track(large)) for _ in range(5)]
-    await until(lambda: api.store.signals.queued == 21)
+    await until(lambda: api.store.inserts.queued == 21)
     line.hold.set()
     assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
     assert line.sizes == [1, 8, 8, 4]
@@ -191,7 +191,7 @@ async def test_of_a_request_that_waits_only_its_rows_are_kept(make_api: MakeApi)
     await until(lambda: line.sizes == [1])
     tracemalloc.start()
     waiting = [asyncio.create_task(api.track(body)) for _ in range(20)]
-    await until(lambda: api.store.signals.queued == 21)
+    await until(lambda: api.store.inserts.queued == 21)
     kept_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     line.hold.set()
@@ -226,7 +226,7 @@ async def test_without_an_answer_in_time_it_is_503_and_the_unclear_insert_is_sti
     response = await api.track({"siteId": "site_a"})
     assert (response.status_code, response.json()) == (503, UNCLEAR)
     assert response.headers["retry-after"] == "1"
-    await until(lambda: api.store.signals.queued == 0)
+    await until(lambda: api.store.inserts.queued == 0)
     assert len(set(line.tokens)) == 1
     assert await count(api) == ("1", "1")
 
@@ -242,7 +242,7 @@ async def test_what_was_certainly_not_written_may_be_sent_again_and_is_never_sto
     line.before = [EngineError(None, written=False)] * 20
     response = await api.track({"siteId": "site_a"})
     assert (response.status_code, response.json()) == (503, REFUSED)
-    assert api.store.signals.queued == 0
+    assert api.store.inserts.queued == 0
     line.before = []
     await later(api)
     assert await api.select("SELECT groupUniqArray(page) FROM signals") == "['/later']"
@@ -255,7 +255,7 @@ async def test_what_was_certainly_not_written_is_stored_when_it_can_be(make_api:
     waiting = [send(api)]
     await until(lambda: line.sizes == [1])
     waiting += [send(api), send(api)]
-    await until(lambda: api.store.signals.queued == 3)
+    await until(lambda: api.store.inserts.queued == 3)
     line.hold.set()
     assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
     assert line.sizes == [1, 3, 3]
@@ -274,7 +274,7 @@ async def test_signals_whose_time_is_up_in_the_queue_are_not_stored_later(make_a
         (503, REFUSED),
         (503, REFUSED),
     ]
-    assert api.store.signals.queued == 1  # what is not in an INSERT is let go of at once
+    assert api.store.inserts.queued == 1  # what is not in an INSERT is let go of at once
     line.hold.set()
     await later(api)
     # The first INSERT was under way when its caller left, so it may commit; what still waited must not.
@@ -342,8 +342,8 @@ async def test_closing_commits_what_is_queued_and_refuses_more(make_api: MakeApi
     api, line = await start(make_api, NEVER_ALONE)
     line.hold.clear()
     queued = [send(api) for _ in range(3)]
-    await until(lambda: api.store.signals.queued == 3)
-    closing = asyncio.create_task(api.store.signals.close(10))
+    await until(lambda: api.store.inserts.queued == 3)
+    closing = asyncio.create_task(api.store.inserts.close(10))
     await asyncio.sleep(0)  # one turn of the loop, in which it begins
     assert (await api.track({"siteId": "site_a"})).status_code == 503
     assert not any(task.done() for task in queued)

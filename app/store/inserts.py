@@ -8,7 +8,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 
-from app.domain import metrics
+from app import metrics
 from app.domain.errors import CommitUnclear, Unavailable
 from app.store.deadlines import Deadlines
 from app.store.engine import STILL_RUNNING, Engine, EngineError

@@ -24,9 +24,6 @@ OWN_HEADERS = ("X-ClickHouse-Query-Id", "X-ClickHouse-Server-Display-Name", "X-C
 
 _summary = msgspec.json.Decoder(dict[str, Any])
 
-NotSent = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""There was no connection, so nothing was sent: refused, no such host, no TLS, no answer to it in time."""
-
 
 class ServerWrites:
     """Sends statements to one server. Connects at the first use; belongs to one event loop."""

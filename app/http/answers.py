@@ -1,4 +1,4 @@
-"""Gives every error its status and its `{"error": "..."}`; the one place that does."""
+"""What answers look like: JSON with the headers of all, and for every error its status and its `{"error": "..."}`."""
 
 import logging
 import math
@@ -72,6 +72,11 @@ def answer_defect(_request: Request[Any, Any, Any], error: Exception) -> Respons
     """Answer a defect of ours: logged whole, shown as nothing."""
     log.error("unexpected error", exc_info=error)
     return answer_error(DEFECT, "Internal server error", {})
+
+
+def answer_json(body: bytes) -> Response[bytes]:
+    """Answer 200 with finished JSON."""
+    return Response(body, media_type="application/json", headers=EVERY_ANSWER)
 
 
 def answer_error(status: HTTPStatus, message: str, headers: dict[str, str]) -> Response[bytes]:

@@ -8,8 +8,9 @@ import pytest
 
 from app.domain.errors import Unavailable
 from app.settings import Settings
-from app.store.answers import RealtimeAnswers
-from app.store.engine import EngineError, Parameters, ServerEngine
+from app.store.engine import EngineError, Parameters
+from app.store.reads import RealtimeReads
+from app.store.server import ServerEngine
 from app.store.statements import Statement
 from tests.conftest import MakeApi
 
@@ -52,8 +53,8 @@ class Database:
 
 def answers_of(
     database: Database, *, max_statements: int = 1, max_sites: int = 1_000, timeout_s: float = 5
-) -> RealtimeAnswers:
-    return RealtimeAnswers(
+) -> RealtimeReads:
+    return RealtimeReads(
         database,  # type: ignore[arg-type]
         {"realtime": Statement("realtime", "")},
         lambda: datetime.now(UTC),
@@ -69,7 +70,7 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-async def hold(database: Database, answers: RealtimeAnswers, site_id: str) -> asyncio.Task[bytes]:
+async def hold(database: Database, answers: RealtimeReads, site_id: str) -> asyncio.Task[bytes]:
     """A poll whose statement runs until `database.let` is set."""
     database.let.clear()
     poll = asyncio.create_task(answers.of("acme", site_id))
@@ -175,7 +176,7 @@ async def test_polls_of_a_site_whose_statement_runs_wait_for_the_next_and_take_n
     assert database.asked == [["large"], ["other"], ["large"]]
 
 
-async def ask_again_and_again(answers: RealtimeAnswers, site_id: str) -> None:
+async def ask_again_and_again(answers: RealtimeReads, site_id: str) -> None:
     while True:
         with suppress(Unavailable):
             await answers.of("rival", site_id)
@@ -318,6 +319,6 @@ async def test_more_ids_than_a_parameter_may_hold_are_asked_for_without_a_failur
 ) -> None:
     api = await make_api(Settings(query_max_sites=100_000, query_max_statements=1))
     sites = [f"{number:064}" for number in range(2_500)]
-    answers = await asyncio.gather(*[api.store.answers.of("acme", site) for site in sites])
+    answers = await asyncio.gather(*[api.store.reads.of("acme", site) for site in sites])
     assert len(answers) == 2_500
     assert caplog.text == ""

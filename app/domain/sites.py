@@ -1,0 +1,59 @@
+"""Sites: what one is, and the rules for its id, owner and hosts."""
+
+import re
+import secrets
+
+import msgspec
+
+from app.domain.errors import InvalidValue
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A website whose visitors are counted, owned by one tenant (table sites)."""
+
+    id: str
+    tenant: str
+    domains: tuple[str, ...]
+    name: str
+
+    def allows_origin_host(self, host: str) -> bool:
+        """True when `host` is one of the site's domains or its `www.` twin."""
+        twin = host[4:] if host.startswith("www.") else "www." + host
+        return host in self.domains or twin in self.domains
+
+    def shares_host(self, host: str) -> bool:
+        """True when `host` is one of the site's domains, each with and without `www.`."""
+        return host.removeprefix("www.") in {domain.removeprefix("www.") for domain in self.domains}
+
+
+def new_site_id() -> str:
+    return "site_" + secrets.token_hex(5)
+
+
+def clean_site_id(text: str) -> str:
+    """Return an id that a site may have. Raises InvalidValue."""
+    if not _ID.fullmatch(text):
+        raise InvalidValue("id", "use 1 to 64 letters, digits, - and _")
+    return text
+
+
+def clean_tenant(text: str) -> str:
+    """Return the name of a tenant without surrounding blanks. Raises InvalidValue."""
+    if not text.strip():
+        raise InvalidValue("tenant", "must not be blank")
+    return text.strip()
+
+
+def clean_host(text: str) -> str:
+    """Return a host name in lower case and ASCII; a scheme and a slash at the end are dropped. Raises InvalidValue."""
+    host = text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/")
+    try:
+        host = host.encode("idna").decode() if not host.isascii() else host
+    except UnicodeError:
+        host = ""
+    if not _HOST.fullmatch(host):
+        raise InvalidValue("domain", f"{text!r} is not a host name; use one like example.com, without port and path")
+    return host
