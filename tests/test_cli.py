@@ -346,6 +346,7 @@ def test_serve_on_the_embedded_engine_has_its_folder_to_itself_and_keeps_it_over
         code, log = service.stop(signal.SIGTERM)
         assert code == 0
         assert f"embedded, data in {data_dir}" in log
+        assert "WARNING" not in log
         assert "Traceback" not in log
     with Service(data_dir=data_dir) as service:
         assert service.poll(token).json()["pageviewsLast5Min"] == 1

@@ -65,7 +65,7 @@ def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server
         finally:
             for worker in left:
                 os.kill(worker, signal.SIGKILL)
-    with Service("--workers", "2", clickhouse_url=server_database, port=service.port) as again:
+    with Service(clickhouse_url=server_database, port=service.port) as again:
         assert again.get("/ready").status_code == 200
 
 

@@ -149,7 +149,7 @@ async def serve_here(
             port=port,
             interface=Interfaces.ASGINL,
             **connection_options(settings),
-            log_level=LogLevels.warning,
+            log_level=LogLevels.error,  # its warning is that this way of serving is experimental, at each start
             log_dictconfig=GRANIAN_LOGGING,
         )
         serving = asyncio.create_task(server.serve())
