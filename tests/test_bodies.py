@@ -1,6 +1,7 @@
 """Request bodies of clients that send slowly, too much, or not to the end."""
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.settings import Settings
 from tests.conftest import BROWSER
-from tests.service import Service, drop, run
+from tests.service import ROOT, Service, drop, run
 
 BODY_MAX_BYTES = 200_000
 BODIES_MAX_BYTES = 250_000
@@ -66,6 +68,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "body_max_bytes": str(BODY_MAX_BYTES),
         "bodies_max_bytes": str(BODIES_MAX_BYTES),
         "commit_interval_ms": "0",
+        "track_max_signals_per_minute": "0",
     }
     run("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a", **settings)
     with Service(**settings) as service:
@@ -129,18 +132,31 @@ def send(service: Service, size: int) -> tuple[int, str, bytes]:
 
 
 def test_bodies_in_the_reading_are_bounded_together_and_small_ones_are_not_refused_for_them(service: Service) -> None:
-    with ExitStack() as held:
-        for _ in range(BODIES_MAX_BYTES // 120_000 + 1):
-            holder = held.enter_context(closing(Client(service.port)))
-            holder.begin("Content-Length: 200000", body=b"x" * 120_000)
-        while (answer := send(service, 100_000))[0] == 200:
-            pass  # not all of what is held has been read yet
-        assert answer[::2] == (503, error("Temporarily unavailable, try again"))
-        assert "retry-after: 1" in answer[1]
-        assert send(service, 50)[0] == 200
+    status = 200
+    while status == 200:  # what is held has not been read yet, or was itself refused for what was asked
+        with ExitStack() as held:
+            for _ in range(2):
+                holder = held.enter_context(closing(Client(service.port)))
+                holder.begin("Content-Length: 200000", body=b"x" * 120_000)
+            for _ in range(5):
+                status, head, body = send(service, 100_000)
+            small = send(service, 50)
+    assert (status, body) == (503, error("Temporarily unavailable, try again"))
+    assert "retry-after: 1" in head
+    assert small[::2] == (200, b'{"success":true}')
     # They are gone, and what they took is free again.
     while send(service, 190_000)[0] == 503:
         pass
+
+
+def test_the_proxy_has_the_limits_of_the_service() -> None:
+    configuration = (ROOT / "deploy/nginx/pulsehouse.conf").read_text(encoding="utf-8")
+    limits = dict(re.findall(r"^    (\w+) (\w+);$", configuration, re.MULTILINE))
+    assert limits["client_max_body_size"] == f"{Settings().body_max_bytes // 1_048_576}m"
+    assert limits["client_body_timeout"] == f"{Settings().body_timeout_ms // 1000}s"
+    assert f"large_client_header_buffers 4 {Settings().head_max_bytes // 1024}k;" in configuration
+    (answer_s,) = re.findall(r"proxy_read_timeout (\d+)s;", configuration)
+    assert int(answer_s) * 1000 > Settings().commit_timeout_ms
 
 
 def hold_and_stop(*arguments: str, **settings: str) -> tuple[bytes, int, str]:

@@ -73,8 +73,8 @@ class Bodies:
                             chunks.append(chunk)
                             self._held_bytes += len(chunk)
                             refuse = self._refuse(received, more)
-                        elif chunks:
-                            self._let_go(chunks)
+                            if refuse:
+                                self._let_go(chunks)  # at once: else the next one is refused for it too
                 finally:
                     self._reading.discard(deadline)
         except TimeoutError:
