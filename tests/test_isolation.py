@@ -49,7 +49,9 @@ class CountingEngine:
         self.read += parameters["sites"]
         return b"".join(f"{site}\tanswer of {site}\n".encode() for site in parameters["sites"])
 
-    async def execute(self, _statement: Statement, _parameters: Any = None, rows: bytes | None = None) -> None:
+    async def execute(
+        self, _statement: Statement, _parameters: Any = None, rows: bytes | None = None, **_options: Any
+    ) -> None:
         self.written.append(rows or b"")
 
 
