@@ -1,8 +1,10 @@
 """Puts the parts together: settings, engine, store, HTTP."""
 
+import asyncio
 import gc
 import ipaddress
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -87,9 +89,11 @@ def create_app(settings: Settings, store: Store) -> Any:
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         await store.start()
         spare_garbage_collector()
+        replacing = asyncio.create_task(replace_when_ended(settings, store))
         try:
             yield
         finally:
+            replacing.cancel()
             await store.close(settings.shutdown_timeout_ms / 1000)
 
     handlers = [*realtime.handlers, *track.handlers, *sites.handlers, *live.handlers, *operations.handlers]
@@ -112,6 +116,16 @@ def create_app(settings: Settings, store: Store) -> Any:
     )
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
+
+
+async def replace_when_ended(settings: Settings, store: Store) -> None:
+    """End this worker when its store has ended, so that another is started in its place."""
+    await store.ended.wait()
+    # Who waits is answered first, as on any SIGTERM; but not for longer than that may take.
+    asyncio.get_running_loop().call_later(
+        (settings.commit_timeout_ms + settings.shutdown_timeout_ms) / 1000, os._exit, 1
+    )
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def spare_garbage_collector() -> None:

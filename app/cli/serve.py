@@ -139,7 +139,7 @@ async def serve_here(
 ) -> None:
     """Serve from this process until SIGTERM or SIGINT, and `beside` it until its event is set.
 
-    Raises StartupError when the store cannot be opened.
+    Raises StartupError when the store cannot be opened, and SystemExit when it has ended meanwhile.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -158,9 +158,12 @@ async def serve_here(
         serving = asyncio.create_task(server.serve())
         log.info("serving http://%s:%d, %s", host, port, store.engine.name)
         tasks = [asyncio.create_task(beside(stop))] if beside else []
-        await asyncio.wait([serving, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
+        ends = [asyncio.create_task(event.wait()) for event in (stop, store.ended)]
+        await asyncio.wait([serving, *ends], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving, *tasks], timeout=limit_s)
     finally:
         await store.close(min(limit_s, settings.shutdown_timeout_ms / 1000))
+    if store.ended.is_set():
+        raise SystemExit(1)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from app.domain.access import hash_token, new_token
 from app.domain.clock import Clock
+from app.domain.errors import Unavailable
 from app.store.answers import RealtimeAnswers
 from app.store.commit import GroupCommit
 from app.store.directory import ApiKeyRow, Directory, SiteRow, list_keys, list_sites
@@ -47,6 +48,9 @@ class Store:
         self.applied: list[str] = []
         """Names of the migrations that this start has applied."""
         self._refreshing: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.ended = asyncio.Event()
+        """Set when a task that must not end has ended: this process cannot serve any more and is to be replaced."""
 
     async def start(self) -> None:
         """Start, without waiting for ClickHouse: until it answers, requests are answered 503.
@@ -62,8 +66,20 @@ class Store:
 
     def run(self) -> None:
         """Begin to commit signals and to keep sites, keys and salts fresh."""
-        self.signals.start()
         self._refreshing = asyncio.create_task(self._keep_fresh(), name="refresh")
+        for task in (self.signals.start(), self._refreshing):
+            task.add_done_callback(self._note_end)
+
+    def require_running(self) -> None:
+        """Raise Unavailable when this process is to be replaced."""
+        if self.ended.is_set():
+            raise Unavailable
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not self._stopping:
+            why = "cancelled" if task.cancelled() else task.exception() or "returned"
+            log.critical("the task %r has ended (%r); this process stops", task.get_name(), why)
+            self.ended.set()
 
     async def prepare(self) -> None:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
@@ -111,6 +127,7 @@ class Store:
 
     async def stop(self, timeout_s: float) -> None:
         """Accept no more signals and commit what is queued, within `timeout_s`."""
+        self._stopping = True
         if self._refreshing:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
