@@ -62,6 +62,9 @@ class Proxy(ThreadingHTTPServer):
         self.pass_on = threading.Event()
         """INSERTs wait for it."""
         self.pass_on.set()
+        self.counting = threading.Lock()
+        self.waiting = 0
+        """How many do."""
         self.inserts: list[tuple[str, int]] = []
         """Token and status of each INSERT that was answered."""
         self.refused_as_running = 0
@@ -85,7 +88,11 @@ class _Handler(BaseHTTPRequestHandler):
         if not token:
             self._answer(self._forward(body, 0) if self.server.upstream[0] else self.server.odd[0])
             return
+        with self.server.counting:
+            self.server.waiting += 1
         self.server.pass_on.wait()
+        with self.server.counting:
+            self.server.waiting -= 1
         answer = self.server.odd.pop(0) if self.server.odd else self._forward(body, self.server.delay_s)
         self.server.inserts.append((token, answer.status))
         self.server.refused_as_running += answer.headers.get("X-ClickHouse-Exception-Code") == "216"

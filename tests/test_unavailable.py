@@ -22,6 +22,12 @@ def break_reads(api: Api, error: EngineError) -> None:
     api.store.engine.fetch = fetch  # type: ignore[method-assign]
 
 
+async def until_ready(api: Api, status: int) -> None:
+    async with asyncio.timeout(30):
+        while (await api.get("/ready")).status_code != status:
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("code", [None, 159, 241, 394, 60])
 async def test_a_statement_that_fails_is_503_and_shows_nothing_of_clickhouse(api: Api, code: int | None) -> None:
     break_reads(api, EngineError(code, detail="Code: 241. DB::Exception: SELECT secret"))
@@ -37,12 +43,15 @@ async def test_a_statement_that_takes_too_long_is_503(make_api: MakeApi) -> None
     await api.add_site("site_a")
     _, token = await api.add_key("read")
 
+    over = asyncio.Event()
+
     async def slow(statement: Statement, parameters: Any = None) -> bytes:
-        await asyncio.sleep(1)
+        await over.wait()
         return b""
 
     api.store.engine.fetch = slow  # type: ignore[method-assign]
     response = await api.get("/api/realtime?siteId=site_a", token)
+    over.set()
     assert (response.status_code, response.json()) == (503, UNAVAILABLE)
 
 
@@ -50,9 +59,9 @@ async def test_keys_are_not_trusted_when_a_revocation_could_have_been_missed(mak
     api = await make_api(Settings(directory_refresh_ms=50, directory_max_age_ms=300))
     await api.add_site("site_a")
     _, token = await api.add_key("read")
-    assert (await api.get("/ready")).status_code == 200
+    await until_ready(api, 200)
     break_reads(api, EngineError(None))
-    await asyncio.sleep(0.6)
+    await until_ready(api, 503)
     for path in ("/api/realtime?siteId=site_a", "/api/sites"):
         response = await api.get(path, token)
         assert (response.status_code, response.json()) == (503, UNAVAILABLE)
