@@ -1,20 +1,20 @@
 """`pulsehouse serve` whose writer ends with a signal of page /break: `python -m tests.breaking --port PORT ...`."""
 
 import asyncio
-import os
 from typing import Any
 
 from granian import Granian
 
 from app import wiring
 from app.cli import serve
-from app.settings import Settings, read_settings
-from app.store.embedded import EmbeddedEngine
-from app.store.server import ServerEngine
+from app.settings import Settings
+from app.store.engine import Engine
+
+create_engine = wiring.create_engine
 
 
-def create_engine(settings: Settings) -> ServerEngine | EmbeddedEngine:
-    engine = wiring.create_engine(settings)
+def create_breaking_engine(settings: Settings) -> Engine:
+    engine = create_engine(settings)
     execute = engine.execute
 
     async def breaking(statement: Any, parameters: Any = None, rows: bytes | None = None, **options: Any) -> None:
@@ -27,12 +27,12 @@ def create_engine(settings: Settings) -> ServerEngine | EmbeddedEngine:
 
 
 def create_worker() -> Any:
-    settings = read_settings(os.environ)
-    return wiring.create_app(settings, wiring.create_store(settings))
+    wiring.create_engine = create_breaking_engine
+    return wiring.create_worker()
 
 
 def main() -> None:
-    serve.create_engine = create_engine
+    wiring.create_engine = create_breaking_engine
     serve.Granian = lambda _target, **options: Granian("tests.breaking:create_worker", **options)  # type: ignore
     serve.serve()
 
