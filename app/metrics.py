@@ -1,5 +1,7 @@
 """What is counted about the service itself; GET /metrics shows it."""
 
+from importlib.metadata import version
+
 from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -21,3 +23,7 @@ statement_sites = Histogram(
     "Sites asked for in a realtime statement",
     buckets=(1, 2, 5, 10, 50, 100, 500, 1000),
 )
+
+Gauge("pulsehouse_build_info", "1, labelled with the version", ["version"], multiprocess_mode="max").labels(
+    version("pulsehouse")
+).set(1)

@@ -69,8 +69,9 @@ def test_every_endpoint_is_documented() -> None:
 
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
-        for sub in command.commands.values():
-            yield from commands(sub, f"{name} {sub.name}")
+        context = click.Context(command)
+        for sub in command.list_commands(context):
+            yield from commands(command.get_command(context, sub), f"{name} {sub}")
     else:
         yield name, command
 

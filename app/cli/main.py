@@ -1,5 +1,6 @@
 """The command `pulsehouse`: its commands, and how their errors look."""
 
+import importlib
 import re
 import sys
 from collections.abc import Sequence
@@ -7,16 +8,19 @@ from typing import Any
 
 import rich_click as click
 
-from app.cli.demo import demo
-from app.cli.keys import key
-from app.cli.migrate import migrate
-from app.cli.replay import replay
-from app.cli.serve import serve
-from app.cli.sites import site
-from app.cli.watch import watch
 from app.client.plain_text import clean
 from app.domain.errors import Refusal, StartupError
-from app.store.engine import EngineError
+
+COMMANDS = {
+    "serve": "app.cli.serve:serve",
+    "demo": "app.cli.demo:demo",
+    "migrate": "app.cli.migrate:migrate",
+    "site": "app.cli.sites:site",
+    "key": "app.cli.keys:key",
+    "replay": "app.cli.replay:replay",
+    "watch": "app.cli.watch:watch",
+}
+"""Where each command is. It is imported when it is asked for: `watch` needs neither the server nor the driver."""
 
 WAYS_OUT = {
     None: "is PULSEHOUSE_CLICKHOUSE_URL right and the server up?",
@@ -32,8 +36,18 @@ WAYS_OUT = {
 _SAID = re.compile(r"DB::Exception: (.+?)\.? \([A-Z_0-9]+\)")
 
 
-class OneLineErrors(click.RichGroup):
-    """Shows what can go wrong as one line, without a traceback, and ends with exit code 1, or 2 for wrong usage."""
+class Commands(click.RichGroup):
+    """Imports commands late; shows what can go wrong as one line, with exit code 1, or 2 for wrong usage."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, standalone_mode: bool = True, **more: Any) -> Any:
         main: Any = super().main
@@ -54,11 +68,8 @@ class OneLineErrors(click.RichGroup):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except EngineError as error:
-            way_out = WAYS_OUT.get(error.code, "see docs/operations.md, When something is wrong")
-            raise click.ClickException(f"ClickHouse: {_what(error)}; {way_out}") from None
         except (StartupError, Refusal) as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(_explain(error)) from None
         except (PermissionError, FileExistsError, FileNotFoundError, NotADirectoryError) as error:
             raise click.ClickException(f"{error.filename}: {error.strerror}") from None
         except ImportError as error:
@@ -70,13 +81,19 @@ class OneLineErrors(click.RichGroup):
             ) from None
 
 
-def _what(error: EngineError) -> str:
-    """What ClickHouse said, without the frame that the driver puts around it."""
+def _explain(error: Exception) -> str:
+    from app.store.engine import EngineError  # not above: it brings the driver along
+
+    if not isinstance(error, EngineError):
+        return str(error)
+    # What ClickHouse said, without the frame that the driver puts around it.
     said = _SAID.search(error.detail)
-    return said[1] if said else error.detail.partition(", server response: <")[0] or str(error)
+    what = said[1] if said else error.detail.partition(", server response: <")[0] or str(error)
+    way_out = WAYS_OUT.get(error.code, "see docs/operations.md, When something is wrong")
+    return f"ClickHouse: {what}; {way_out}"
 
 
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pulsehouse")
 def main() -> None:
     """Pulsehouse: who is on my site right now?
@@ -84,7 +101,3 @@ def main() -> None:
     Settings come from PULSEHOUSE_* variables; docs/operations.md lists them. Without PULSEHOUSE_CLICKHOUSE_URL the
     embedded engine is used, with its data in PULSEHOUSE_DATA_DIR.
     """
-
-
-for command in (serve, demo, migrate, site, key, replay, watch):
-    main.add_command(command)
