@@ -17,13 +17,13 @@ from app.domain.realtime import RealtimeAnswer
 from app.domain.signals import Signal
 from app.settings import Settings
 from app.store.server import ServerEngine
-from app.store.statements import Statement
+from app.store.statements import Statement, load_statements
 from app.wiring import create_app, create_store
 from tests.conftest import IMAGE, Api, MakeApi
 from tests.model import contradictions
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = sorted(path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts))
 
 
 def read(path: str) -> str:
@@ -121,6 +121,15 @@ def test_every_decision_is_listed_in_order() -> None:
     files = sorted(path.name for path in (ROOT / "docs/decisions").glob("*.md"))
     assert files == re.findall(r"\(decisions/(.+?)\)", read("docs/README.md"))
     assert len({name[:4] for name in files}) == len(files)
+
+
+def test_every_statement_is_in_the_index_with_the_first_line_of_its_header() -> None:
+    rows = re.findall(r"^\| \[(\S+)\]\((\S+)\) \| (.+) \|$", read("sql/README.md"), re.MULTILINE)
+    statements = load_statements()
+    assert [name for name, _, _ in rows] == list(statements)
+    for name, file, what in rows:
+        assert file == f"{name}.sql"
+        assert statements[name].text.splitlines()[0] == f"-- {name}: {what}."
 
 
 async def test_every_table_and_column_is_documented_for_analysts(make_api: MakeApi) -> None:
