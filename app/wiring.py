@@ -25,6 +25,7 @@ from app.http.realtime import realtime_handlers
 from app.http.sites import site_handlers
 from app.http.static import STATIC_HANDLERS
 from app.http.track import track_handlers
+from app.http.under_way import UnderWay
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.embedded import EmbeddedEngine
@@ -116,20 +117,28 @@ def create_handlers(settings: Settings, store: Store, bodies: Bodies) -> list[HT
     return [*handlers, serve_document(handlers)]
 
 
-def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -> Any:
+def create_app(
+    settings: Settings, store: Store, bodies: Bodies | None = None, under_way: UnderWay | None = None
+) -> Any:
     """The ASGI application; it opens and closes the store with its lifespan."""
     bodies = bodies or create_bodies(settings)
+    under_way = under_way or UnderWay()
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
-        stop_at_sigterm(bodies)
+        stopping = asyncio.Event()
+        stop_at_sigterm(bodies, stopping)
         await store.start()
         spare_garbage_collector()
-        replacing = asyncio.create_task(replace_when_ended(settings, store))
+        tasks = [
+            asyncio.create_task(replace_when_ended(settings, store)),
+            asyncio.create_task(leave_when_done(settings, store, under_way, stopping)),
+        ]
         try:
             yield
         finally:
-            replacing.cancel()
+            for task in tasks:
+                task.cancel()
             await store.close(settings.shutdown_timeout_ms / 1000)
 
     app = Litestar(
@@ -139,8 +148,9 @@ def create_app(settings: Settings, store: Store, bodies: Bodies | None = None) -
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
+    counted = under_way.counted(app)
     trusted = trusted_proxies(settings)
-    return wrap_asgi_with_proxy_headers(app, trusted) if trusted else app
+    return wrap_asgi_with_proxy_headers(counted, trusted) if trusted else counted
 
 
 async def replace_when_ended(settings: Settings, store: Store) -> None:
@@ -153,7 +163,15 @@ async def replace_when_ended(settings: Settings, store: Store) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def stop_at_sigterm(bodies: Bodies) -> None:
+async def leave_when_done(settings: Settings, store: Store, under_way: UnderWay, stopping: asyncio.Event) -> None:
+    """End a worker that stops as soon as nothing is left to do; granian would wait for connections that are not read."""
+    await stopping.wait()
+    await under_way.done()
+    await store.close(settings.shutdown_timeout_ms / 1000)
+    os._exit(0)
+
+
+def stop_at_sigterm(bodies: Bodies, stopping: asyncio.Event) -> None:
     """Have a worker of granian wait for no body once it is told to stop: it ends its lifespan after the last request.
 
     granian has set its own handlers before, the same one for both signals.
@@ -161,6 +179,7 @@ def stop_at_sigterm(bodies: Bodies) -> None:
 
     def stop() -> None:
         bodies.stop()
+        stopping.set()
         signal.raise_signal(signal.SIGINT)
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)

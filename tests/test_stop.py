@@ -1,7 +1,9 @@
 """SIGTERM: the service answers who waits, commits what is queued, and exits with 0 within its documented time."""
 
+import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -49,5 +51,39 @@ def test_on_sigterm_several_workers_do_the_same(server_url: str, database: str) 
         stored = client.query("SELECT page, count() FROM signals GROUP BY page").result_rows
         client.close()
         assert dict(stored) == dict.fromkeys(crowd.acknowledged, 1)
+    finally:
+        drop(url)
+
+
+def send_without_reading(port: int) -> socket.socket:
+    """A connection on which so much was asked, and nothing read, that no more can be sent."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.settimeout(0.3)
+    with contextlib.suppress(TimeoutError):
+        while True:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 1_000)
+    return connection
+
+
+# So patient that waiting for the connections would take minutes.
+PATIENT = {"commit_timeout_ms": "100000", "shutdown_timeout_ms": "100000"}
+
+
+def test_answers_that_nobody_reads_do_not_hold_a_stop_back(tmp_path: Path) -> None:
+    with Service(data_dir=str(tmp_path / "data"), **PATIENT) as service, send_without_reading(service.port):
+        code, log = service.stop()
+    assert (code, "Traceback" in log) == (0, False), log
+
+
+def test_answers_that_nobody_reads_do_not_hold_workers_back(server_url: str, database: str) -> None:
+    url = f"{server_url.rpartition('/')[0]}/{database}"
+    try:
+        with (
+            Service("--workers", "2", clickhouse_url=url, **PATIENT) as service,
+            send_without_reading(service.port),
+            send_without_reading(service.port),
+        ):
+            code, log = service.stop()
+        assert (code, "Traceback" in log) == (0, False), log
     finally:
         drop(url)

@@ -20,6 +20,7 @@ from granian.server.embed import Server as EmbeddedServer
 
 from app.cli.database import own_folder
 from app.domain.errors import StartupError
+from app.http.under_way import UnderWay
 from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
@@ -139,12 +140,12 @@ async def serve_here(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limit_s = stop_within_s or _stop_within_s(settings)
-    bodies = create_bodies(settings)
+    bodies, under_way = create_bodies(settings), UnderWay()
     await store.start()
     spare_garbage_collector()
     try:
         server = EmbeddedServer(
-            create_app(settings, store, bodies),
+            create_app(settings, store, bodies, under_way),
             address=host,
             port=port,
             interface=Interfaces.ASGINL,
@@ -160,7 +161,10 @@ async def serve_here(
         stop.set()
         bodies.stop()
         server.stop()  # type: ignore[no-untyped-call]
-        await asyncio.wait([serving, *tasks], timeout=limit_s)
+        await asyncio.wait(tasks, timeout=limit_s) if tasks else None
+        # Not for the connections alone: an answer that is not read would hold it back.
+        done = asyncio.create_task(under_way.done())
+        await asyncio.wait([serving, done], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await store.close(min(limit_s, settings.shutdown_timeout_ms / 1000))
     if store.ended.is_set():
