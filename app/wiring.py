@@ -164,7 +164,7 @@ async def replace_when_ended(settings: Settings, store: Store) -> None:
 
 
 async def leave_when_done(settings: Settings, store: Store, under_way: UnderWay, stopping: asyncio.Event) -> None:
-    """End a worker that stops as soon as nothing is left to do; granian would wait for connections that are not read."""
+    """End a worker that stops once nothing is left to do; granian would wait for connections that are not read."""
     await stopping.wait()
     await under_way.done()
     await store.close(settings.shutdown_timeout_ms / 1000)
