@@ -5,8 +5,11 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 
+import msgspec
+
 from app.domain.access import hash_token, new_token
 from app.domain.clock import Clock
+from app.domain.errors import StartupError
 from app.store.answers import RealtimeAnswers
 from app.store.commit import GroupCommit
 from app.store.directory import ApiKeyRow, Directory, SiteRow, list_keys, list_sites
@@ -17,6 +20,14 @@ from app.store.salts import Salts
 from app.store.statements import Statement
 
 log = logging.getLogger(__name__)
+
+
+class UnfitSetting(msgspec.Struct, frozen=True):
+    """A setting of the ClickHouse user that the service cannot run under, as unfit_settings returns it."""
+
+    name: str
+    value: str
+    fitting: str
 
 
 class Store:
@@ -72,7 +83,16 @@ class Store:
     async def prepare(self) -> None:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
         await self.engine.create_database(self._statements["create_database"])
+        await self._require_fitting_settings()
         self.applied = await migrate(self.engine, self._statements, load_migrations())
+
+    async def _require_fitting_settings(self) -> None:
+        body = await self.engine.fetch(self._statements["unfit_settings"])
+        for unfit in msgspec.json.Decoder(UnfitSetting).decode_lines(body):
+            raise StartupError(
+                f"ClickHouse setting {unfit.name} is {unfit.value!r} for this user but must be {unfit.fitting}; "
+                "change it in the user's profile"
+            )
 
     async def refresh(self) -> None:
         """Read sites, keys and salts now. Raises EngineError."""
