@@ -76,5 +76,13 @@ SETTINGS
     output_format_json_escape_forward_slashes = 0,
     output_format_json_quote_64bit_integers = 0,
     output_format_json_named_tuples_as_objects = 1,
-    date_time_output_format = 'iso'
+    date_time_output_format = 'iso',
+    output_format_json_map_as_array_of_tuples = 0,
+    output_format_json_skip_null_value_in_named_tuples = 0,
+    output_format_tsv_crlf_end_of_line = 0,
+    -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
+    limit = 0, offset = 0, extremes = 0, additional_result_filter = '', additional_table_filters = {},
+    use_query_cache = 0, read_overflow_mode = 'throw', read_overflow_mode_leaf = 'throw', sort_overflow_mode = 'throw',
+    result_overflow_mode = 'throw', timeout_overflow_mode = 'throw', timeout_overflow_mode_leaf = 'throw',
+    group_by_overflow_mode = 'throw', set_overflow_mode = 'throw'
 FORMAT TSVRaw

@@ -18,7 +18,7 @@ from app.domain.signals import Signal
 from app.settings import Settings
 from app.store.server import ServerEngine
 from app.store.statements import Statement, load_statements
-from app.wiring import create_app, create_store
+from app.wiring import create_bodies, create_handlers, create_store
 from tests.conftest import IMAGE, Api, MakeApi
 from tests.model import contradictions
 
@@ -56,11 +56,12 @@ def test_a_setting_is_documented_with_its_default_and_bounds(field: msgspec.stru
 
 def test_every_endpoint_is_documented() -> None:
     engine = ServerEngine("http://nowhere.invalid", query_timeout_s=1, insert_timeout_s=1)
-    app = create_app(Settings(), create_store(Settings(), engine=engine))
+    handlers = create_handlers(Settings(), create_store(Settings(), engine=engine), create_bodies(Settings()))
     endpoints = {
-        f"{method} {route.path}"
-        for route in app.routes
-        for method in route.methods
+        f"{method} {path}"
+        for handler in handlers
+        for path in handler.paths
+        for method in handler.http_methods
         if method not in ("OPTIONS", "HEAD")
     }
     assert {"GET /api/realtime", "POST /api/track"} < endpoints

@@ -82,3 +82,21 @@ async def test_a_service_whose_clickhouse_is_down_starts_and_answers_503(unused_
         assert (await client.get("/api/realtime")).status_code == 401
         assert (await client.get("/health")).status_code == 200
     await store.close(1)
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>busy</html>", b"[]", b'{"data": {}}'])
+async def test_an_answer_that_is_not_clickhouses_does_not_pass_for_nothing_has_changed(
+    make_api: MakeApi, answer: bytes
+) -> None:
+    api = await make_api()
+    fetch = api.store.engine.fetch
+
+    async def odd_proxy(statement: Statement, parameters: Any = None) -> bytes:
+        return answer if statement.name.endswith("/list") else await fetch(statement, parameters)
+
+    api.store.engine.fetch = odd_proxy  # type: ignore[method-assign]
+    with pytest.raises(EngineError):
+        await api.store.tenants.refresh()
+    api.clock.set("12:00:00", days=5)  # a day without a salt yet
+    with pytest.raises(EngineError):
+        await api.store.salts.refresh(api.clock())

@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
+import msgspec
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.domain.errors import Unavailable
 from app.store.statements import Statement
 
 Parameters = Mapping[str, Any]
+Row = TypeVar("Row")
 
 # Refused before anything was written: access (497, 516, 194, 192), read-only user or server (164), no such
 # database or table (81, 60), too many statements at once (202), a statement of the same id still runs (216).
@@ -75,6 +77,20 @@ class Engine(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Result(msgspec.Struct, Generic[Row]):
+    """A result in ClickHouse's format JSON: an object even where there are no rows."""
+
+    data: list[Row]
+
+
+def decode_rows(body: bytes, decoder: "msgspec.json.Decoder[Result[Row]]") -> list[Row]:
+    """The rows of a result. Raises EngineError for anything else: a proxy's empty answer does not say "no rows"."""
+    try:
+        return decoder.decode(body).data
+    except msgspec.DecodeError as error:
+        raise EngineError(None, written=False, detail=f"not an answer of ClickHouse: {error}") from None
 
 
 def error_code(error: BaseException) -> int | None:

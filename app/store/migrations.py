@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from app.domain.errors import StartupError
-from app.store.engine import Engine
+from app.store.engine import Engine, Result, decode_rows
 from app.store.statements import MIGRATIONS_FOLDER, Statement
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ async def migrate(engine: Engine, statements: Mapping[str, Statement], migration
     """
     await engine.execute(statements["ledger/create_ledger"])
     ledger = await engine.fetch(statements["ledger/list"])
-    applied = {row.version: row for row in map(msgspec.json.Decoder(Applied).decode, ledger.splitlines())}
+    applied = {row.version: row for row in decode_rows(ledger, msgspec.json.Decoder(Result[Applied]))}
     _check(applied, {migration.version: migration for migration in migrations})
     done = []
     for migration in migrations:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 import msgspec
 
 from app.domain.errors import Unavailable
-from app.store.engine import Engine
+from app.store.engine import Engine, Result, decode_rows
 from app.store.statements import Statement
 
 READY_BEFORE = timedelta(hours=1)
@@ -24,6 +24,9 @@ class _Row(msgspec.Struct, frozen=True):
     day: date
     salt: str
     served: bool
+
+
+_DECODER = msgspec.json.Decoder(Result[_Row])
 
 
 class Salts:
@@ -86,6 +89,6 @@ class Salts:
 
     async def _load(self) -> list[_Row]:
         body = await self._engine.fetch(self._list, {"kept_minutes": KEPT_AFTER // timedelta(minutes=1)})
-        rows = msgspec.json.Decoder(_Row).decode_lines(body)
+        rows = decode_rows(body, _DECODER)
         self._salts = {row.day: bytes.fromhex(row.salt) for row in rows}
         return rows

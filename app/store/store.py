@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+import msgspec
+
 from app.domain.clock import Clock
-from app.domain.errors import Unavailable
-from app.store.engine import Engine, EngineError
+from app.domain.errors import StartupError, Unavailable
+from app.store.engine import Engine, EngineError, Result, decode_rows
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
 from app.store.migrations import load_migrations, migrate
@@ -16,6 +18,14 @@ from app.store.statements import Statement
 from app.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
+
+
+class UnfitSetting(msgspec.Struct, frozen=True):
+    """A setting of the ClickHouse user that the service cannot run under, as unfit_settings returns it."""
+
+    name: str
+    value: str
+    fitting: str
 
 
 class Store:
@@ -86,7 +96,16 @@ class Store:
     async def prepare(self) -> None:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
         await self.engine.create_database(self._statements["create_database"])
+        await self._require_fitting_settings()
         self.applied = await migrate(self.engine, self._statements, load_migrations())
+
+    async def _require_fitting_settings(self) -> None:
+        body = await self.engine.fetch(self._statements["unfit_settings"])
+        for unfit in decode_rows(body, msgspec.json.Decoder(Result[UnfitSetting])):
+            raise StartupError(
+                f"ClickHouse setting {unfit.name} is {unfit.value!r} for this user but must be {unfit.fitting}; "
+                "change it in the user's profile"
+            )
 
     async def refresh(self) -> None:
         """Read sites, keys and salts now. Raises EngineError."""

@@ -10,7 +10,7 @@ import msgspec
 from app.domain.errors import Unavailable
 from app.domain.keys import ApiKey, hash_token, new_key_id, new_token
 from app.domain.sites import Site
-from app.store.engine import Engine
+from app.store.engine import Engine, Result, decode_rows
 from app.store.statements import Statement
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ class ApiKeyRow(ApiKey, frozen=True):
     updated_at: datetime
 
 
-_SITES = msgspec.json.Decoder(SiteRow)
-_KEYS = msgspec.json.Decoder(ApiKeyRow)
+_SITES = msgspec.json.Decoder(Result[SiteRow])
+_KEYS = msgspec.json.Decoder(Result[ApiKeyRow])
 
 
 class Tenants:
@@ -135,11 +135,11 @@ class Tenants:
 
     async def _read_sites(self, since: datetime) -> list[SiteRow]:
         """The sites written after `since` or lately."""
-        return _SITES.decode_lines(await self._engine.fetch(self._statements["sites/list"], {"since": since}))
+        return decode_rows(await self._engine.fetch(self._statements["sites/list"], {"since": since}), _SITES)
 
     async def _read_keys(self, since: datetime) -> list[ApiKeyRow]:
         """The keys written after `since` or lately."""
-        return _KEYS.decode_lines(await self._engine.fetch(self._statements["keys/list"], {"since": since}))
+        return decode_rows(await self._engine.fetch(self._statements["keys/list"], {"since": since}), _KEYS)
 
     def _is_readable(self, site_id: str) -> bool:
         """Whether an id may be asked for: a tab or a line's end, which only SQL can write, would spoil all answers."""

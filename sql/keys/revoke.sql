@@ -4,7 +4,11 @@
 -- Serves   `pulsehouse key revoke`
 -- Params   id  String  public id of the key
 INSERT INTO api_keys (id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at, updated_at)
-SETTINGS async_insert = 0
+SETTINGS
+    async_insert = 0,
+    -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
+    limit = 0, offset = 0, additional_result_filter = '', additional_table_filters = {}, timeout_overflow_mode = 'throw',
+    read_overflow_mode = 'throw', sort_overflow_mode = 'throw'
 SELECT
     id,
     tenant,

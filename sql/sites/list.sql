@@ -9,5 +9,11 @@ SELECT id, tenant, domains, name, created_at, updated_at
 FROM sites FINAL
 WHERE updated_at > {since:DateTime64(3, 'UTC')} OR updated_at >= now64(3, 'UTC') - toIntervalSecond(60)
 ORDER BY id
-SETTINGS date_time_output_format = 'iso'
-FORMAT JSONEachRow
+SETTINGS
+    date_time_output_format = 'iso',
+    -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
+    limit = 0, offset = 0, extremes = 0, additional_result_filter = '', additional_table_filters = {},
+    use_query_cache = 0, read_overflow_mode = 'throw', read_overflow_mode_leaf = 'throw', sort_overflow_mode = 'throw',
+    result_overflow_mode = 'throw', timeout_overflow_mode = 'throw', timeout_overflow_mode_leaf = 'throw',
+    output_format_write_statistics = 0
+FORMAT JSON

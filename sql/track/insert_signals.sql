@@ -11,9 +11,18 @@ INSERT INTO signals
 SETTINGS
     async_insert = 0,
     insert_deduplicate = 1,
+    deduplicate_insert = 'enable',
     insert_deduplication_token = {token:String},
     deduplicate_blocks_in_dependent_materialized_views = 1,
     max_insert_threads = 1,
     date_time_input_format = 'best_effort', -- ISO 8601, with Z
-    input_format_parallel_parsing = 0
+    input_format_parallel_parsing = 0,
+    input_format_allow_errors_num = 0,
+    input_format_allow_errors_ratio = 0,
+    -- what the profile of the ClickHouse user may not change, in the views too (docs/operations.md, ClickHouse)
+    materialized_views_ignore_errors = 0,
+    date_time_64_output_format_cut_trailing_zeros_align_to_groups_of_thousands = 0,
+    limit = 0, offset = 0, additional_result_filter = '', additional_table_filters = {},
+    group_by_overflow_mode = 'throw', sort_overflow_mode = 'throw', read_overflow_mode = 'throw',
+    timeout_overflow_mode = 'throw'
 FORMAT JSONEachRow

@@ -1,0 +1,188 @@
+"""Whatever the profile of the ClickHouse user says, a statement answers and stores the same, or fails."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import msgspec
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from app.domain.errors import StartupError
+from app.settings import Settings
+from app.store.engine import Result, decode_rows
+from app.store.statements import Statement, load_statements
+from app.store.store import UnfitSetting
+from app.store.tenants import EVER
+from tests.conftest import Api, MakeApi, Signals
+
+STATEMENTS = load_statements()
+
+# Found by trying every setting: under each of these some statement would say or store something else.
+HOSTILE: list[dict[str, Any]] = [
+    {"limit": 1},
+    {"offset": 1},
+    {"extremes": 1},
+    {"additional_result_filter": "0"},
+    {"additional_table_filters": "{'visitor_minutes': '0', 'sites': '0', 'api_keys': '0', 'signals': '0'}"},
+    {"use_query_cache": 1, "query_cache_nondeterministic_function_handling": "save"},
+    {"group_by_overflow_mode": "any", "max_rows_to_group_by": 2},
+    {"group_by_overflow_mode": "break", "max_rows_to_group_by": 2},
+    {"sort_overflow_mode": "break", "max_rows_to_sort": 1},
+    {"read_overflow_mode": "break", "max_rows_to_read": 1},
+    {"result_overflow_mode": "break", "max_result_rows": 1, "max_block_size": 1},
+    {"timeout_overflow_mode": "break", "max_execution_time": 0.001},
+    {"output_format_json_array_of_rows": 1},
+    {"output_format_json_escape_forward_slashes": 1},
+    {"output_format_json_map_as_array_of_tuples": 1},
+    {"output_format_json_named_tuples_as_objects": 0},
+    {"output_format_json_quote_64bit_integers": 1},
+    {"output_format_json_skip_null_value_in_named_tuples": 1},
+    {"output_format_tsv_crlf_end_of_line": 1},
+    {"date_time_output_format": "unix_timestamp"},
+    {"date_time_64_output_format_cut_trailing_zeros_align_to_groups_of_thousands": 1},
+    {"materialized_views_ignore_errors": 1, "max_rows_to_group_by": 1},
+    {"input_format_allow_errors_num": 10},
+    {"input_format_allow_errors_ratio": 1},
+    {"insert_deduplicate": 0},
+    {"deduplicate_insert": "disable"},
+    {"deduplicate_insert_select": "disable"},
+    {"deduplicate_blocks_in_dependent_materialized_views": 0},
+    {"async_insert": 1, "wait_for_async_insert": 0},
+]
+IDS = [next(iter(settings)) + "=" + str(next(iter(settings.values()))) for settings in HOSTILE]
+
+
+@pytest.fixture
+async def client(api: Api, engine_name: str, server_or_none: str, embedded_folder: Path) -> AsyncIterator[Client]:
+    """A connection to the service's database, which takes settings with each statement like a profile's."""
+    database = api.store.engine.database
+    made = (
+        clickhouse_connect.get_client(
+            dsn=f"{server_or_none.rpartition('/')[0]}/{database}", autogenerate_session_id=False
+        )
+        if engine_name == "server"
+        else clickhouse_connect.get_client(interface="chdb", path=str(embedded_folder), database=database)
+    )
+    yield made
+    made.close()
+
+
+async def fetch(client: Client, name: str, settings: dict[str, Any], /, **parameters: Any) -> bytes | None:
+    """What a statement answers under these settings; None where it fails."""
+    try:
+        return await asyncio.to_thread(client.raw_query, STATEMENTS[name].text, parameters, settings=settings)
+    except ClickHouseError:
+        return None
+
+
+async def execute(
+    client: Client, name: str, settings: dict[str, Any], rows: bytes | None = None, /, **parameters: Any
+) -> bool:
+    """Run a statement that changes something under these settings; False where it fails."""
+    try:
+        await asyncio.to_thread(client.command, STATEMENTS[name].text, parameters, data=rows, settings=settings)
+    except ClickHouseError:
+        return False
+    return True
+
+
+async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, client: Client) -> None:
+    await signals(*((n % 4, f"visitor {n}", f"/page/{n % 5}") for n in range(12)))
+    reads: dict[str, dict[str, Any]] = {
+        "realtime": {"sites": ["site_a", "site_b"], "now": api.clock()},
+        "sites/list": {"since": EVER},
+        "keys/list": {"since": EVER},
+        "salts/list": {"kept_minutes": 15},
+        "ledger/list": {},
+    }
+    changed = []
+    for name, parameters in reads.items():
+        plain = await fetch(client, name, {}, **parameters)
+        assert plain
+        for settings in HOSTILE:
+            under = await fetch(client, name, settings, **parameters)
+            if under is not None and sorted(under.split(b"\n")) != sorted(plain.split(b"\n")):
+                changed.append((name, settings))
+    assert changed == []
+
+
+@pytest.mark.parametrize("settings", HOSTILE, ids=IDS)
+async def test_a_write_stores_the_same_once_or_fails(api: Api, client: Client, settings: dict[str, Any]) -> None:
+    now = api.clock()
+    rows = [
+        {
+            "site_id": "site_a",
+            # Ends in zeros, which some settings cut: it would not compare in the order of time any more.
+            "timestamp": (now - timedelta(seconds=90 * (n // 4), milliseconds=n % 2)).isoformat(),
+            "type": "pageview",
+            "visitor_id": 1 + n % 3,
+            "page": f"/page/{n}",
+        }
+        for n in range(8)
+    ]
+    body, broken = msgspec.json.Encoder().encode_lines(rows), b'{"site_id": "site_a", "timestamp": "no time"}\n'
+    assert not await execute(client, "track/insert_signals", settings, body + broken, token="broken")
+    for _ in range(2):
+        stored = await execute(client, "track/insert_signals", settings, body, token="whole")
+    if stored:
+        answer = await api.realtime()
+        assert (answer["activeVisitors"], answer["pageviewsLast5Min"], len(answer["recentPageviews"])) == (3, 8, 8)
+        assert answer["pageBreakdown"] == {"/page/0": 1, "/page/2": 1, "/page/1": 1}
+        assert await api.select("SELECT count() FROM signals") == "8"
+    if await execute(client, "sites/add", settings, id="site_c", tenant="acme", domains=["c.example"], name="c"):
+        assert await api.select("SELECT domains[1] FROM sites WHERE id = 'site_c'") == "c.example"
+    key_id, token = await api.add_key("read")
+    if await execute(client, "keys/revoke", settings, id=key_id):
+        await api.store.refresh()
+        assert (await api.get("/api/sites", token)).status_code == 401
+    for salt in ("1" * 64, "2" * 64):
+        added = await execute(client, "salts/add", settings, token="2001-01-01/0", day="2001-01-01", salt=salt)
+    if added:
+        assert await api.select("SELECT salt FROM salts WHERE day = '2001-01-01'") == "1" * 64
+
+
+@pytest.mark.parametrize(
+    ("settings", "unfit"),
+    [
+        ({}, []),
+        ({"max_threads": 3}, []),
+        (
+            {"aggregate_functions_null_for_empty": 1},
+            [UnfitSetting("aggregate_functions_null_for_empty", "1", "0")],
+        ),
+        (
+            {"http_max_field_value_size": 4096},
+            [UnfitSetting("http_max_field_value_size", "4096", "at least 131072")],
+        ),
+        ({"http_max_field_value_size": 1_000_000}, []),
+    ],
+)
+async def test_a_setting_that_no_statement_can_undo_is_named(
+    client: Client, settings: dict[str, Any], unfit: list[UnfitSetting]
+) -> None:
+    body = await fetch(client, "unfit_settings", settings)
+    assert body is not None
+    assert decode_rows(body, msgspec.json.Decoder(Result[UnfitSetting])) == unfit
+
+
+async def test_the_start_is_refused_under_a_setting_that_no_statement_can_undo(make_api: MakeApi) -> None:
+    store = (await make_api(Settings())).store
+    fetch = store.engine.fetch
+
+    async def under_the_setting(statement: Statement, parameters: Any = None) -> bytes:
+        if statement.name == "unfit_settings":
+            return msgspec.json.encode({"data": [UnfitSetting("enable_global_with_statement", "0", "1")]})
+        return await fetch(statement, parameters)
+
+    async def there_already(_statement: Statement) -> None:
+        pass
+
+    store.engine.fetch = under_the_setting  # type: ignore[method-assign]
+    store.engine.create_database = there_already  # type: ignore[method-assign]
+    with pytest.raises(StartupError, match="enable_global_with_statement is '0' for this user but must be 1; change"):
+        await store.prepare()
