@@ -82,7 +82,7 @@ async def test_an_endpoint_is_described_with_its_statuses(
 
 @pytest.mark.parametrize("path", ["/metrics/", "//metrics", "/%6detrics", "/metrics//"])
 async def test_metrics_have_one_address_that_a_proxy_can_keep_to_itself(path: str) -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app())) as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(Settings(), STORE))) as client:
         assert (await client.get("http://pulsehouse.test/metrics?x=1")).status_code == 200
         response = await client.get(f"http://pulsehouse.test{path}")
     assert (response.status_code, response.json()) == (404, {"error": "Not found"})
