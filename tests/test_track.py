@@ -475,3 +475,11 @@ async def test_a_link_within_the_site_is_no_referrer(api: Api, referrer: str) ->
     await api.track({"siteId": "site_a", "batch": True, "events": events})
     host = "www.example.com" if "www" in referrer else "example.com"
     assert await stored(api) == [row(), row("/b", site_id="site_b", referrer=host)]
+
+
+async def test_a_body_beyond_the_rate_limit_is_refused_before_it_is_looked_into(make_api: MakeApi) -> None:
+    api = await make_api(Settings(track_max_signals_per_minute=3, commit_interval_ms=0))
+    await api.add_site("site_a")
+    assert (await api.track(b"x" * 5_000)).status_code == 429  # not 400: nobody has seen that it is no JSON
+    assert (await api.track(b"x" * 3_000)).status_code == 400
+    assert (await api.track({"siteId": "site_a"})).status_code == 429

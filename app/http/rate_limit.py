@@ -18,15 +18,14 @@ class RateLimit:
         self._item = RateLimitItemPerMinute(max_signals_per_minute) if max_signals_per_minute else None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    def spend(self, address: str, signals: int, body_bytes: int = 0) -> None:
-        """Count a request of a client: its signals, or the KiB of its body where they are more.
+    def spend(self, address: str, cost: int) -> None:
+        """Count signals of a client, or the KiB of a body.
 
         Raises TooManyRequests, and counts nothing, when that is more than what is left of its allowance this minute.
         """
         if self._item is None:
             return
         client = _client(address)
-        cost = max(signals, -(-body_bytes // 1024))
         if self._limiter.test(self._item, client, cost=cost):
             self._limiter.hit(self._item, client, cost=cost)
             return

@@ -83,9 +83,14 @@ def track_handlers(
             caller = authenticate_or_none(request, store)
             if caller is not None:
                 caller.key.require_scope("write")
-            signals, is_batch = read_body(body, batch_max_signals, ServerSignal if caller else Signal)
-            if caller is None:
-                rate_limit.spend(address_of(request), len(signals), len(body))
+                signals, is_batch = read_body(body, batch_max_signals, ServerSignal)
+            else:
+                # The body's KiB before it is looked into, then what it has more signals than KiB.
+                spent = max(1, -(-len(body) // 1024))
+                rate_limit.spend(address_of(request), spent)
+                signals, is_batch = read_body(body, batch_max_signals, Signal)
+                if len(signals) > spent:
+                    rate_limit.spend(address_of(request), len(signals) - spent)
             rows, count = await make_rows(request, store, signals, caller)
         # While the rows wait for their commit nothing else of the request is kept.
         del body, signals
@@ -97,7 +102,7 @@ def track_handlers(
     @get("/api/track.gif", opt=TRACK_PIXEL)
     async def get_track_pixel(request: Request) -> Response[bytes]:
         """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
-        rate_limit.spend(address_of(request), signals=1)
+        rate_limit.spend(address_of(request), 1)
         path = request.query_params.get("path") or header_of(request, b"referer")
         signal = Signal(site_id=required_site_id(request), path=path)
         await store.inserts.commit(*await make_rows(request, store, [signal], None))
