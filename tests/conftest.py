@@ -10,6 +10,7 @@ from typing import Any
 
 import clickhouse_connect
 import httpx
+import hypothesis
 import pytest
 
 from app.settings import Settings
@@ -25,6 +26,16 @@ SERVER = pytest.StashKey[str]()
 WHY_NO_SERVER = pytest.StashKey[str]()
 CONTAINER = pytest.StashKey[Any]()
 IMAGE = "clickhouse/clickhouse-server:26.8"
+
+# A failure on a real database is reported as it was found: to shrink it takes minutes, which the deep profile has.
+hypothesis.settings.register_profile(
+    "short",
+    deadline=None,
+    print_blob=True,
+    report_multiple_bugs=False,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate],
+)
+hypothesis.settings.register_profile("deep", deadline=None, print_blob=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
