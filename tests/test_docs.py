@@ -20,7 +20,7 @@ from app.store.server import ServerEngine
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
 from tests.conftest import IMAGE, Api, MakeApi
-from tests.model import contradictions
+from tests.kit.model import contradictions
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,17 +10,11 @@ import pytest
 from app.settings import Settings
 from app.store.statements import Statement
 from tests.conftest import Api, Clock, MakeApi
+from tests.kit.waiting import until
 
 
 async def days(api: Api) -> list[str]:
     return (await api.select("SELECT day FROM salts ORDER BY day")).split()
-
-
-async def until(done: Callable[[], bool]) -> None:
-    give_up_s = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < give_up_s
-        await asyncio.sleep(0.01)
 
 
 async def test_two_workers_that_start_together_agree_on_the_salt(make_api: MakeApi) -> None:
@@ -107,15 +100,16 @@ async def test_a_deletion_that_does_not_end_costs_no_poll(make_api: MakeApi, mon
         refreshes += statement.name == "sites/list"
         return await fetch(statement, parameters)
 
-    async def never(statement: Statement, parameters: Any = None, rows: bytes | None = None) -> None:
+    async def never(statement: Statement, parameters: Any = None, *_: Any, **__: Any) -> None:
         if statement.name == "salts/delete":
             deletions.append(parameters)
             await asyncio.Event().wait()
-        await execute(statement, parameters, rows)
+        await execute(statement, parameters)
 
     api.clock.set("23:30:00", days=-2)
     await api.store.refresh()
-    api.store.engine.fetch, api.store.engine.execute = counting, never  # type: ignore[method-assign]
+    monkeypatch.setattr(api.store.engine, "fetch", counting)
+    monkeypatch.setattr(api.store.engine, "execute", never)
     api.clock.set("00:15:00", days=1)
     await until(lambda: bool(deletions))
     # Longer than what is known may be old; then two more refreshes.

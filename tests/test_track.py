@@ -11,9 +11,8 @@ from litestar.exceptions import InternalServerException
 
 from app.settings import Settings
 from app.store import intake
-from tests.conftest import BROWSER, Api, MakeApi
-
-GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+from tests.conftest import Api, MakeApi
+from tests.kit.user_agents import BROWSER, GOOGLEBOT
 
 
 async def stored(api: Api) -> list[dict[str, Any]]:
@@ -198,7 +197,7 @@ async def test_another_origin_is_403(api: Api, origin: str) -> None:
 async def test_over_1_mib_or_1000_signals_is_413(api: Api) -> None:
     response = await api.track(b'{"siteId":"site_a","x":"' + b"x" * 1_048_576 + b'"}')
     assert (response.status_code, response.json()) == (413, {"error": "body: at most 1048576 bytes"})
-    events = [{} for _ in range(1001)]
+    events: list[dict[str, str]] = [{}] * 1001
     response = await api.track({"siteId": "site_a", "batch": True, "events": events})
     assert (response.status_code, response.json()) == (413, {"error": "events: at most 1000 signals in one request"})
     assert await stored(api) == []
