@@ -7,7 +7,7 @@ QUIET := --disable-pip-version-check --quiet
 ATTACKS := faults,hostile,costly,large,stopped,proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test faults bench bench-quick lint format lock release clean
+.PHONY: help setup install demo test test-deep faults bench bench-quick lint format lock release clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,8 +50,11 @@ install: ## Install what production needs into TO=/opt/pulsehouse; EMBEDDED=1 ad
 demo: setup ## Run the whole service on simulated visitors
 	@$(VENV)/bin/pulsehouse demo
 
-test: setup ## Run the tests, on the embedded engine and on a server where there is one
+test: setup ## Run the tests, on the embedded engine and on a server where there is one; 2 minutes
 	@$(VENV)/bin/pytest
+
+test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 4 minutes
+	@$(VENV)/bin/pytest -m deep --hypothesis-profile deep
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
 	@$(VENV)/bin/python -m bench --output bench/results.json

@@ -24,7 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import embedded, http, memory, profile, statement, writes
-from bench.harness import ROOT, Database
+from bench.harness import Database
+from tests.kit.service import ROOT
 
 
 @dataclass(frozen=True)

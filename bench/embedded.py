@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from app.cli.database import with_store
 from app.store.statements import Statement
 from app.store.store import Store
-from bench.harness import ROOT, SQL, WINDOW_S, Database, serve, steady_writer, traffic, wrk
+from bench.harness import SQL, WINDOW_S, Database, serve, steady_writer, traffic, wrk
 from bench.http import ratios
+from tests.kit.service import ROOT
 
 if TYPE_CHECKING:
     from bench.__main__ import Report

@@ -5,7 +5,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,12 +24,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.cli.database import with_store
 from app.store.store import Store
+from tests.kit.ports import free_port
+from tests.kit.service import PULSEHOUSE, ROOT, worker_pids
 
 BENCH = Path(__file__).resolve().parent
-ROOT = BENCH.parent
 REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
 SQL = {path.stem: path.read_text() for path in sorted((BENCH / "sql").glob("*.sql"))}
-PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
 
 WINDOW_S = 330
 """The five minute buckets of an answer, and a little more."""
@@ -90,7 +89,7 @@ class Database:
 
     def events(self) -> Counter[str]:
         """What the whole server has counted since it started: rows merged, CPU time, marks read and so on."""
-        return Counter(dict(self.client.query(SQL["events"]).result_rows))
+        return Counter({str(name): int(value) for name, value in self.client.query(SQL["events"]).result_rows})
 
     def count(self, table: str) -> int:
         return int(self.client.query(f"SELECT count() FROM {table}").result_rows[0][0])
@@ -98,12 +97,6 @@ class Database:
 
 async def _applied(store: Store) -> list[str]:
     return store.applied
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:
@@ -172,9 +165,7 @@ class Service:
 
     def worker_pids(self) -> list[int]:
         """The processes that answer: the children of a granian, else the process itself."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        serving = [int(pid) for pid in children if "resource_tracker" not in _command_line(int(pid))]
-        return serving or [self.process.pid]
+        return sorted(worker_pids(self.process.pid)) or [self.process.pid]
 
     def pause(self) -> None:
         """Stand still while others are measured."""
@@ -228,10 +219,6 @@ def resident_mb(pid: int) -> float:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
-
-
-def _command_line(pid: int) -> str:
-    return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 @contextlib.contextmanager

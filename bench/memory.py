@@ -3,7 +3,8 @@
 import time
 from typing import TYPE_CHECKING
 
-from bench.harness import PULSEHOUSE, Database, Service, serve, wrk
+from bench.harness import Database, Service, serve, wrk
+from tests.kit.service import PULSEHOUSE
 
 if TYPE_CHECKING:
     from bench.__main__ import Report

@@ -44,7 +44,7 @@ def measure(database: Database, report: "Report") -> None:
         polls = wrk(service.url, "poll", connections=CONNECTIONS, seconds=20).requests_per_s
         took_s = time.monotonic() - started_s
         events, metrics = database.events() - events, service.metrics() - metrics
-        used_s = _used_s(pids) - used_s
+        used_s = {name: ended_s - used_s[name] for name, ended_s in _used_s(pids).items()}
         now = datetime.now(UTC).replace(microsecond=0)
     used_s["ClickHouse, statements, INSERTs and merges"] = events["OSCPUVirtualTimeMicroseconds"] / 1e6
     running = {
@@ -88,14 +88,15 @@ def _statement(database: Database, now: datetime, asked: int, times: int) -> dic
     return {"in all, ms": statistics.median(took_ms for _, took_ms in found), **medians}
 
 
-def _used_s(pids: dict[str, list[int]]) -> Counter[str]:
+def _used_s(pids: dict[str, list[int]]) -> dict[str, float]:
     """CPU seconds, user and system: of running processes by name, and of runs of wrk, the children that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used: Counter[str] = Counter({"wrk": ended.ru_utime + ended.ru_stime})  # type: ignore[dict-item]
+    used = {"wrk": ended.ru_utime + ended.ru_stime}
     for name, running in pids.items():
+        used[name] = 0.0
         for pid in running:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            used[name] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # type: ignore[assignment]
+            used[name] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return used
 
 

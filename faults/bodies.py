@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 
 from faults.traffic import MARK_ENDS, TIMEOUT_S, Sent
-from tests.conftest import BROWSER
-from tests.model import contradictions
+from tests.kit.model import contradictions
+from tests.kit.user_agents import BROWSER
 
 AGENTS_CONNECTIONS = 4
 TINY_CONNECTIONS = 2

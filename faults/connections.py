@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from faults.traffic import Sent
-from tests.conftest import BROWSER
+from tests.kit.user_agents import BROWSER
 
 BODY_BYTES = 1_000_000
 PIECE_BYTES = 20_000

@@ -20,7 +20,8 @@ from clickhouse_connect.driver.client import Client
 from app.settings import Settings, read_settings
 from app.store.statements import load_statements
 from faults.proxy import Proxy
-from tests.service import PULSEHOUSE, ROOT, environment, free_port
+from tests.kit.ports import free_port
+from tests.kit.service import PULSEHOUSE, ROOT, environment, worker_pids
 
 DATABASE = "test_faults"
 SQL = load_statements(Path(__file__).parent / "sql")
@@ -102,13 +103,9 @@ class Ground:
 
     def _worker_pids(self) -> list[int]:
         assert self._api
-        found = []
         with suppress(OSError):
-            for child in Path(f"/proc/{self._api.pid}/task/{self._api.pid}/children").read_text().split():
-                with suppress(OSError):
-                    if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                        found.append(int(child))
-        return found
+            return sorted(worker_pids(self._api.pid))
+        return []
 
     def worker_memory_mb(self) -> float:
         """The most resident memory that any running worker has had since it was started."""

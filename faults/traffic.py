@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 
 import httpx
 
-from tests.conftest import BROWSER
-from tests.model import contradictions
+from tests.kit.model import contradictions
+from tests.kit.user_agents import BROWSER
 
 SITES = ("site_0", "site_1", "site_2")
 SENDERS = 8

@@ -1,8 +1,6 @@
 """The service under test: the real application on a real ClickHouse, in a throw-away database."""
 
 import os
-import socket
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 import clickhouse_connect
 import httpx
+import hypothesis
 import pytest
 
 from app.settings import Settings
@@ -19,12 +18,30 @@ from app.store.server import ServerEngine
 from app.store.statements import Statement
 from app.store.store import Store
 from app.wiring import create_app, create_store
+from tests.kit.databases import drop, new_name, url_of
+from tests.kit.ports import free_port
+from tests.kit.user_agents import BROWSER
 
-BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SERVER = pytest.StashKey[str]()
 WHY_NO_SERVER = pytest.StashKey[str]()
 CONTAINER = pytest.StashKey[Any]()
 IMAGE = "clickhouse/clickhouse-server:26.8"
+
+VARIABLES = {
+    "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
+    "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
+}
+"""What some tests need from outside; docs/reliability.md tells more."""
+
+# A failure on a real database is reported as it was found: to shrink it takes minutes, which the deep profile has.
+hypothesis.settings.register_profile(
+    "short",
+    deadline=None,
+    print_blob=True,
+    report_multiple_bugs=False,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.reuse, hypothesis.Phase.generate],
+)
+hypothesis.settings.register_profile("deep", deadline=None, print_blob=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,14 +73,23 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[CONTAINER].stop()
 
 
-def pytest_report_header(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """What will run, on which engines, about how long; what will not, and how to run it."""
     server = config.stash[SERVER]
+    deep = config.option.markexpr == "deep"
+    form, minutes, others = ("long", 4, "make test") if deep else ("short", 2, "make test-deep")
+    lines = [f"tests: the {form} forms, about {minutes} minutes for all on 2 idle cores; the others: {others}"]
     if server:
-        return f"clickhouse: embedded engine and the server at {server.rpartition('@')[2]}"
-    return (
-        "clickhouse: embedded engine alone; set PULSEHOUSE_TEST_CLICKHOUSE_URL to test a server too "
-        f"(no container: {config.stash[WHY_NO_SERVER]})"
-    )
+        lines.append(f"clickhouse: the embedded engine, and the server at {server.rpartition('@')[2]}")
+    else:
+        lines.append(
+            f"clickhouse: the embedded engine alone, no server (Docker: {config.stash[WHY_NO_SERVER]}); tests of "
+            "workers and proxies are skipped; to run them too: PULSEHOUSE_TEST_CLICKHOUSE_URL=http://user:password@host:8123/default"
+        )
+    for variable, what in VARIABLES.items():
+        if variable not in os.environ:
+            lines.append(f"skipped: {what}; to run it: {variable}")
+    return lines
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -94,6 +120,15 @@ def server_url(server_or_none: str) -> str:
 
 
 @pytest.fixture(scope="session")
+def real_log() -> Path:
+    """The access log of semicomplete.com, May 2015, 7,000 lines, gzip; the test is skipped where there is none."""
+    name = os.environ.get("PULSEHOUSE_TEST_ACCESS_LOG")
+    if not name:
+        pytest.skip("no access log of a real website; set PULSEHOUSE_TEST_ACCESS_LOG")
+    return Path(name)
+
+
+@pytest.fixture(scope="session")
 def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The one folder of the embedded engine: a process can open only one. Kept open, as opening takes its time."""
     folder = tmp_path_factory.mktemp("embedded")
@@ -105,9 +140,7 @@ def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def unused_port() -> int:
     """A port of this machine that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 class Clock:
@@ -184,20 +217,28 @@ MakeApi = Callable[..., Awaitable[Api]]
 @pytest.fixture
 def database() -> str:
     """A name for a database of the test's own."""
-    return f"test_{uuid.uuid4().hex[:12]}"
+    return new_name()
+
+
+@pytest.fixture
+def server_database(server_url: str, database: str) -> Iterator[str]:
+    """The address of a database of the test's own on the server, dropped after it."""
+    url = url_of(server_url, database)
+    yield url
+    drop(url)
 
 
 def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
     """An engine on a throw-away database."""
     if name == "server":
-        return ServerEngine(f"{server.rpartition('/')[0]}/{database}", query_timeout_s=5, insert_timeout_s=5)
+        return ServerEngine(url_of(server, database), query_timeout_s=5, insert_timeout_s=5)
     return EmbeddedEngine(folder, query_timeout_s=5, max_memory_bytes=2_000_000_000, database=database)
 
 
 @pytest.fixture(scope="session")
 async def shared_engine(engine_name: str, server_or_none: str, embedded_folder: Path) -> AsyncIterator[Engine]:
     """An engine on a migrated database that tests share, one after the other."""
-    database = f"test_{uuid.uuid4().hex[:12]}"
+    database = new_name()
     engine = make_engine(engine_name, server_or_none, embedded_folder, database)
     await create_store(Settings(), engine=engine).prepare()
     yield engine

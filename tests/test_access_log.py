@@ -10,8 +10,6 @@ import pytest
 
 from app.client.access_log import LINE_MAX_BYTES, PageLoad, read_line
 
-REAL_LOG = Path(__file__).parents[2] / "shared" / "data" / "access.log.gz"
-
 
 def line(
     request: str = "GET /pricing HTTP/1.1",
@@ -75,12 +73,12 @@ def page(path: str, **fields: str) -> PageLoad:
         pytest.param(line("GET /" + "a" * LINE_MAX_BYTES + " HTTP/1.1"), "malformed", id="too long"),
     ],
 )
-def test_a_line_is_a_page_load_or_has_a_reason_why_not(given, expected):
+def test_a_line_is_a_page_load_or_has_a_reason_why_not(given: bytes, expected: str | PageLoad) -> None:
     assert read_line(given) == expected
 
 
 @pytest.mark.parametrize("piece", ["1.2.3.4 - - [", "- ", '" "', '\\"', "[", "\\"])
-def test_a_hostile_line_takes_no_longer_than_an_ordinary_one(piece):
+def test_a_hostile_line_takes_no_longer_than_an_ordinary_one(piece: str) -> None:
     hostile = (line()[:58] + piece.encode() * LINE_MAX_BYTES)[:LINE_MAX_BYTES]
     began_s = time.process_time()
     assert read_line(hostile) == "malformed"
@@ -88,9 +86,8 @@ def test_a_hostile_line_takes_no_longer_than_an_ordinary_one(piece):
     assert time.process_time() - began_s < 2, "what goes back and forth takes minutes"
 
 
-@pytest.mark.skipif(not REAL_LOG.exists(), reason="the real log is not beside this repository")
-def test_the_real_log_is_counted_as_by_the_line_of_awk_in_the_documentation():
-    with gzip.open(REAL_LOG) as lines:
+def test_the_real_log_is_counted_as_by_the_line_of_awk_in_the_documentation(real_log: Path) -> None:
+    with gzip.open(real_log) as lines:
         found = [read_line(given) for given in lines]
     counts = Counter("page" if isinstance(one, PageLoad) else one for one in found)
     assert counts == {"page": 2894, "asset": 3894, "method": 22, "status": 190}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.settings import Settings
-from tests.conftest import BROWSER
-from tests.service import ROOT, Service, drop, run
+from tests.kit.service import ROOT, Service, make, site
+from tests.kit.user_agents import BROWSER
 
 BODY_MAX_BYTES = 200_000
 BODIES_MAX_BYTES = 250_000
@@ -70,7 +70,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "commit_interval_ms": "0",
         "track_max_signals_per_minute": "0",
     }
-    run("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a", **settings)
+    make(site(), **settings)
     with Service(**settings) as service:
         yield service
 
@@ -173,10 +173,6 @@ def test_a_held_body_does_not_delay_the_stop(tmp_path: Path) -> None:
     assert (b" 503 " in answer, code) == (True, 0), log
 
 
-def test_a_held_body_does_not_delay_the_stop_of_workers(server_url: str, database: str) -> None:
-    url = f"{server_url.rpartition('/')[0]}/{database}"
-    try:
-        answer, code, log = hold_and_stop("--workers", "2", clickhouse_url=url)
-        assert (b" 503 " in answer, code, "Kill" in log) == (True, 0, False), log
-    finally:
-        drop(url)
+def test_a_held_body_does_not_delay_the_stop_of_workers(server_database: str) -> None:
+    answer, code, log = hold_and_stop("--workers", "2", clickhouse_url=server_database)
+    assert (b" 503 " in answer, code, "Kill" in log) == (True, 0, False), log

@@ -1,32 +1,21 @@
 """The command `pulsehouse` as it is installed: what it prints, its errors in one line, and how a service ends."""
 
-import asyncio
 import json
 import shutil
 import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from click.testing import CliRunner
 
-from app.cli.main import main
 from tests.conftest import Api
-from tests.service import PULSEHOUSE, Result, Service, drop, environment, free_port, run
+from tests.kit.ports import busy_port, free_port
+from tests.kit.service import PULSEHOUSE, Result, Service, environment, key, make, run, run_here, site
+from tests.kit.waiting import wait_until
 
 Run = Callable[..., Result]
-
-
-def run_here(*arguments: str, **settings: str) -> Result:
-    """The same in this process, which is faster; never on the embedded engine, as this process has its folder open."""
-    settings_given = {name: value for name, value in environment(**settings).items() if name.startswith("PULSEHOUSE_")}
-    result = CliRunner().invoke(main, arguments, prog_name="pulsehouse", env=settings_given)
-    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
 
 def refused(result: Result, code: int) -> str:
@@ -38,11 +27,9 @@ def refused(result: Result, code: int) -> str:
 
 
 @pytest.fixture
-def server_cli(server_url: str, database: str) -> Iterator[Run]:
+def server_cli(server_database: str) -> Run:
     """Run the command on a throw-away database of the server, in this process."""
-    url = f"{server_url.rpartition('/')[0]}/{database}"
-    yield lambda *arguments: run_here(*arguments, clickhouse_url=url)
-    drop(url)
+    return lambda *arguments: run_here(*arguments, clickhouse_url=server_database)
 
 
 @pytest.fixture
@@ -240,11 +227,8 @@ def test_what_is_wrong_is_said_in_one_line(
 def test_serve_says_what_is_wrong_with_its_settings_whatever_listens_on_its_port(
     settings: dict[str, str], arguments: tuple[str, ...], line: str, tmp_path: Path
 ) -> None:
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        port = str(busy.getsockname()[1])
-        result = run_here("serve", "--port", port, *arguments, **{"data_dir": str(tmp_path), **settings})
+    with busy_port() as port:
+        result = run_here("serve", "--port", str(port), *arguments, **{"data_dir": str(tmp_path), **settings})
     assert result.stderr.startswith(f"Error: {line}")
 
 
@@ -263,10 +247,7 @@ def test_a_wrong_password_is_said_in_one_line(server_url: str) -> None:
 
 
 def test_a_busy_port_and_an_unusable_folder_are_said_in_one_line(tmp_path: Path) -> None:
-    with socket.socket() as busy:
-        busy.bind(("127.0.0.1", 0))
-        busy.listen()
-        port = busy.getsockname()[1]
+    with busy_port() as port:
         assert refused(run_here("serve", "--port", str(port), data_dir=str(tmp_path)), 1) == (
             f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port"
         )
@@ -302,8 +283,7 @@ def test_of_several_starts_on_a_folder_at_once_one_has_it_and_the_others_say_so(
 @pytest.fixture(scope="module")
 def folder_with_a_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "data"
-    add = ("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a")
-    assert run(*add, data_dir=str(folder)).returncode == 0
+    make(site(), data_dir=str(folder))
     return folder
 
 
@@ -333,10 +313,8 @@ def test_a_damaged_folder_is_not_taken_for_an_empty_one(
 
 def test_serve_on_the_embedded_engine_has_its_folder_to_itself_and_keeps_it_over_a_restart(tmp_path: Path) -> None:
     data_dir = str(tmp_path / "data")
-    run("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a", data_dir=data_dir)
-    token = json.loads(run("key", "create", "--tenant", "acme", "--scope", "read", "--json", data_dir=data_dir).stdout)[
-        "token"
-    ]
+    _, made = make(site(), key(), data_dir=data_dir)
+    token = made["token"]
     with Service(data_dir=data_dir) as service:
         assert service.track().json() == {"success": True}
         assert service.poll(token).json()["pageviewsLast5Min"] == 1
@@ -361,33 +339,16 @@ def test_a_request_head_over_its_limit_is_431(tmp_path: Path) -> None:
         assert service.get("/health").status_code == 200
 
 
-async def test_several_workers_count_together_and_refuse_a_revoked_key_within_5_s(
-    server_url: str, database: str
-) -> None:
-    url = f"{server_url.rpartition('/')[0]}/{database}"
-
-    async def command(*arguments: str) -> Any:
-        result = await asyncio.to_thread(run, *arguments, "--json", clickhouse_url=url)
-        assert result.returncode == 0, result.stderr
-        return json.loads(result.stdout)
-
-    try:
-        await command("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a")
-        key = await command("key", "create", "--tenant", "acme", "--scope", "read")
-        with Service("--workers", "2", clickhouse_url=url) as service:
-            for pageviews in range(1, 11):  # each on a new connection, so on either worker
-                assert service.track().status_code == 200
-                assert service.poll(key["token"]).json()["pageviewsLast5Min"] == pageviews
-            metrics = service.get("/metrics").text
-            assert "pulsehouse_signals_committed_total 10.0" in metrics
-            assert "pulsehouse_polls_answered_total 10.0" in metrics
-            await command("key", "revoke", key["id"])
-            revoked_s = time.monotonic()
-            statuses = [200]
-            while 200 in statuses and time.monotonic() - revoked_s < 5:
-                statuses = [service.poll(key["token"]).status_code for _ in range(12)]
-            assert statuses == [401] * 12
-            code, log = service.stop()
-            assert (code, "Traceback" in log) == (0, False), log
-    finally:
-        await asyncio.to_thread(drop, url)
+def test_several_workers_count_together_and_refuse_a_revoked_key(server_database: str) -> None:
+    _, reader = make(site(), key(), clickhouse_url=server_database)
+    with Service("--workers", "2", clickhouse_url=server_database) as service:
+        for pageviews in range(1, 11):  # each on a new connection, so on either worker
+            assert service.track().status_code == 200
+            assert service.poll(reader["token"]).json()["pageviewsLast5Min"] == pageviews
+        metrics = service.get("/metrics").text
+        assert "pulsehouse_signals_committed_total 10.0" in metrics
+        assert "pulsehouse_polls_answered_total 10.0" in metrics
+        make(("key", "revoke", reader["id"]), clickhouse_url=server_database)
+        wait_until(lambda: {service.poll(reader["token"]).status_code for _ in range(12)} == {401})
+        code, log = service.stop()
+        assert (code, "Traceback" in log) == (0, False), log

@@ -20,7 +20,7 @@ from app.store.server import ServerEngine
 from app.store.statements import Statement, load_statements
 from app.wiring import create_bodies, create_handlers, create_store
 from tests.conftest import IMAGE, Api, MakeApi
-from tests.model import contradictions
+from tests.kit.model import contradictions
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path for path in ROOT.rglob("*.md") if not any(part.startswith(".") for part in path.parts))
@@ -71,8 +71,10 @@ def test_every_endpoint_is_documented() -> None:
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     if isinstance(command, click.Group):
         context = click.Context(command)
-        for sub in command.list_commands(context):
-            yield from commands(command.get_command(context, sub), f"{name} {sub}")
+        for sub_name in command.list_commands(context):
+            sub = command.get_command(context, sub_name)
+            assert sub
+            yield from commands(sub, f"{name} {sub_name}")
     else:
         yield name, command
 

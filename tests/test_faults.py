@@ -7,10 +7,12 @@ import sys
 import pytest
 
 COMMAND = os.environ.get("PULSEHOUSE_TEST_FAULTS_CLICKHOUSE", "")
+"""A command that runs a ClickHouse server of its own in the foreground, with {port} and {path}."""
 SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_SECONDS", "2")
 ATTACK_SECONDS = os.environ.get("PULSEHOUSE_TEST_FAULTS_ATTACK_SECONDS", "1")
 
 
+@pytest.mark.deep
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not COMMAND, reason="PULSEHOUSE_TEST_FAULTS_CLICKHOUSE names no command that runs a server")
 @pytest.mark.parametrize("attacks", ["faults", "stopped,proxy"])

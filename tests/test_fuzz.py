@@ -1,7 +1,8 @@
 """Whatever is sent: never 500, every error the same JSON, nothing of a refused request stored, and the service is as
 its OpenAPI document says.
 
-PULSEHOUSE_TEST_FUZZ_EXAMPLES sets how many requests each test sends per engine and endpoint (default 15).
+PULSEHOUSE_TEST_FUZZ_EXAMPLES sets how many requests the long form of each test sends per engine and endpoint
+(default 40).
 """
 
 import contextlib
@@ -16,11 +17,10 @@ from urllib.parse import quote
 import anyio.from_thread
 import pytest
 import schemathesis
-from granian.constants import Interfaces
-from granian.server.embed import Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields
+from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -32,25 +32,35 @@ from schemathesis.specs.openapi.checks import (
 from app.domain.signals import ServerBatch, ServerSignal
 from app.settings import Settings
 from app.store.statements import Statement
+from app.store.store import Store
 from app.wiring import create_app, create_store
-from tests.conftest import BROWSER, make_engine
-from tests.service import free_port
+from tests.conftest import make_engine
+from tests.kit.databases import new_name
+from tests.kit.listening import listening
+from tests.kit.user_agents import BROWSER
 
-EXAMPLES = int(os.environ.get("PULSEHOUSE_TEST_FUZZ_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("PULSEHOUSE_TEST_FUZZ_EXAMPLES", "40"))
+EXAMPLES_SHORT = 8
 TIMEOUT_S = 20
 PROXIES = "127.0.0.1"
 
-fuzz = settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
+forms = pytest.mark.parametrize("examples", [EXAMPLES_SHORT, pytest.param(EXAMPLES, marks=pytest.mark.deep)])
 
 
-class Service:
+def fuzz(examples: int) -> settings:
+    return settings(
+        max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+
+
+Case = schemathesis.Case[Any]
+
+
+class Fuzzed:
     """The service on a port, its loop in a thread of its own, and a look behind it."""
 
-    def __init__(self, port: int, tokens: dict[str, str], count: Callable[[], int]) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, url: str, tokens: dict[str, str], count: Callable[[], int]) -> None:
+        self.url = url
         self.tokens = tokens
         self.count = count
         """How many signals are stored."""
@@ -60,7 +70,7 @@ class Service:
     ) -> tuple[int, bytes]:
         """Send a request as it is, and check what holds for every answer; return its status and body."""
         stored = self.count()
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT_S)
+        connection = http.client.HTTPConnection(self.url.removeprefix("http://"), timeout=TIMEOUT_S)
         with contextlib.closing(connection):
             connection.putrequest(method, target, skip_accept_encoding=True)
             for name, value in headers or []:
@@ -82,14 +92,13 @@ class Service:
 
 
 @pytest.fixture(scope="module")
-def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Iterator[Service]:
-    database = f"test_fuzz_{os.getpid()}"
+def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Iterator[Fuzzed]:
+    database = new_name()
     given = Settings(track_max_signals_per_minute=0, trusted_proxies=PROXIES)
-    port = free_port()
     tokens: dict[str, str] = {}
     engine = make_engine(engine_name, server_or_none, embedded_folder, database)
 
-    async def start() -> tuple[Any, Server]:
+    async def start() -> Store:
         store = create_store(given, engine=engine)
         await store.prepare()
         for site_id in ("site_a", "site_b"):
@@ -98,28 +107,24 @@ def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Ite
             _, tokens[scope] = await store.tenants.create_key("acme", scope, "", None)
         await store.refresh()
         store.run()
-        return store, Server(
-            create_app(given, store), address="127.0.0.1", port=port, interface=Interfaces.ASGINL, log_enabled=False
-        )
+        return store
 
     async def count() -> int:
         return int(await engine.fetch(Statement("test", "SELECT count() FROM signals FORMAT TSVRaw")))
 
-    async def stop(store: Any, server: Server) -> None:
-        server.stop()  # type: ignore[no-untyped-call]
+    async def stop(store: Store) -> None:
         await engine.execute(Statement("test", f"DROP DATABASE {database}"))
         await store.close(1)
 
     with anyio.from_thread.start_blocking_portal("asyncio") as portal:
-        store, server = portal.call(start)
-        serving = portal.start_task_soon(server.serve)
-        yield Service(port, tokens, lambda: portal.call(count))
-        portal.call(stop, store, server)
-        serving.result(TIMEOUT_S)
+        store = portal.call(start)
+        with portal.wrap_async_context_manager(listening(create_app(given, store))) as url:
+            yield Fuzzed(url, tokens, lambda: portal.call(count))
+        portal.call(stop, store)
 
 
 @pytest.fixture(scope="module")
-def document(service: Service) -> dict[str, Any]:
+def document(service: Fuzzed) -> dict[str, Any]:
     return dict(json.loads(service.send("GET", "/openapi/openapi.json")[1]))
 
 
@@ -134,14 +139,17 @@ CHECKS = [
 ]
 
 
-def make_welcome(case: schemathesis.Case) -> None:
+def make_welcome(case: Case) -> None:
     """Put a site that exists in the place of a well-formed id, and leave out what only few values please: else every
     answer would be 403 or 404.
     """
     positive = bool(case.meta and case.meta.generation.mode.is_positive)
     events = case.body.get("events") if isinstance(case.body, dict) else None
     for sent in (case.query, case.body):
-        if isinstance(sent, dict) and (positive or (isinstance(sent.get("siteId"), str) and sent["siteId"].strip())):
+        if not isinstance(sent, dict):
+            continue
+        site_id = sent.get("siteId")
+        if positive or (isinstance(site_id, str) and site_id.strip()):
             sent["siteId"] = "site_a"
     for signal in (case.body, *(events if isinstance(events, list) else [])):
         if isinstance(signal, dict) and positive:
@@ -150,22 +158,26 @@ def make_welcome(case: schemathesis.Case) -> None:
         case.headers.pop(name, None)
 
 
+@forms
 @pytest.mark.parametrize("mode", schemathesis.GenerationMode)
 def test_the_service_is_as_its_description_says(
-    service: Service, document: dict[str, Any], mode: schemathesis.GenerationMode
+    service: Fuzzed, document: dict[str, Any], mode: schemathesis.GenerationMode, examples: int
 ) -> None:
     schema = schemathesis.openapi.from_dict(document)
     schema.validate()
     answers: set[tuple[str, int]] = set()
-    for operation in (found.ok() for found in schema.get_all_operations()):
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
         takes_a_body = operation.method == "post"
         if mode.is_negative and not takes_a_body:
             continue  # every text is a good header, and parameters that nobody knows are ignored
-        cases = operation.as_strategy(mode, **({"media_type": "application/json"} if takes_a_body else {}))
+        options: dict[str, Any] = {"media_type": "application/json"} if takes_a_body else {}
+        cases = operation.as_strategy(mode, **options)
 
-        @fuzz
+        @fuzz(examples)
         @given(case=cases, scope=scopes, welcome=st.sampled_from([True, True, True, False]))
-        def hold(case: schemathesis.Case, scope: str, welcome: bool) -> None:
+        def hold(case: Case, scope: str, welcome: bool) -> None:
             headers = {"Authorization": f"Bearer {service.tokens[scope]}"} if scope else {}
             if welcome:
                 make_welcome(case)
@@ -246,32 +258,42 @@ targets = st.one_of(
 )
 
 
-@fuzz
-@given(body=bodies, scope=scopes, content_type=st.sampled_from([b"", b"application/json", b"text/plain", b"image/gif"]))
-def test_any_body_is_stored_or_refused_and_never_a_defect(
-    service: Service, body: bytes, scope: str, content_type: bytes
-) -> None:
-    key = [("Authorization", f"Bearer {service.tokens[scope]}".encode())] if scope else []
-    given = [("User-Agent", BROWSER.encode()), ("Content-Type", content_type), *key]
-    status, _ = service.send("POST", "/api/track", given, body)
-    assert status in (200, 400, 403)
+@forms
+def test_any_body_is_stored_or_refused_and_never_a_defect(service: Fuzzed, examples: int) -> None:
+    types = st.sampled_from([b"", b"application/json", b"text/plain", b"image/gif"])
+
+    @fuzz(examples)
+    @given(body=bodies, scope=scopes, content_type=types)
+    def hold(body: bytes, scope: str, content_type: bytes) -> None:
+        key = [("Authorization", f"Bearer {service.tokens[scope]}".encode())] if scope else []
+        given = [("User-Agent", BROWSER.encode()), ("Content-Type", content_type), *key]
+        status, _ = service.send("POST", "/api/track", given, body)
+        assert status in (200, 400, 403)
+
+    hold()
 
 
-@fuzz
-@given(given=headers, scope=scopes)
-def test_any_headers_are_read_or_refused_and_never_a_defect(
-    service: Service, given: list[tuple[str, bytes]], scope: str
-) -> None:
-    key = [("Authorization", f"Bearer {service.tokens[scope]}".encode())] if scope else []
-    service.send("POST", "/api/track", [*key, *given], b'{"siteId":"site_a"}')
-    service.send("GET", "/api/realtime?siteId=site_a", [*key, *given])
-    service.send("GET", "/api/track.gif?siteId=site_a", [*key, *given])
+@forms
+def test_any_headers_are_read_or_refused_and_never_a_defect(service: Fuzzed, examples: int) -> None:
+    @fuzz(examples)
+    @given(given=headers, scope=scopes)
+    def hold(given: list[tuple[str, bytes]], scope: str) -> None:
+        key = [("Authorization", f"Bearer {service.tokens[scope]}".encode())] if scope else []
+        service.send("POST", "/api/track", [*key, *given], b'{"siteId":"site_a"}')
+        service.send("GET", "/api/realtime?siteId=site_a", [*key, *given])
+        service.send("GET", "/api/track.gif?siteId=site_a", [*key, *given])
+
+    hold()
 
 
-@fuzz
-@given(target=targets, query=queries, method=st.sampled_from(["GET", "GET", "HEAD", "POST", "OPTIONS", "DELETE", "X"]))
-def test_any_path_and_query_are_answered_and_never_a_defect(
-    service: Service, target: str, query: str, method: str
-) -> None:
-    token = service.tokens["read"].encode()
-    service.send(method, f"{target}?{query}", [("Authorization", b"Bearer " + token), ("User-Agent", BROWSER.encode())])
+@forms
+def test_any_path_and_query_are_answered_and_never_a_defect(service: Fuzzed, examples: int) -> None:
+    methods = st.sampled_from(["GET", "GET", "HEAD", "POST", "OPTIONS", "DELETE", "X"])
+    key = [("Authorization", f"Bearer {service.tokens['read']}".encode()), ("User-Agent", BROWSER.encode())]
+
+    @fuzz(examples)
+    @given(target=targets, query=queries, method=methods)
+    def hold(target: str, query: str, method: str) -> None:
+        service.send(method, f"{target}?{query}", key)
+
+    hold()

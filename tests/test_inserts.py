@@ -14,7 +14,7 @@ from app.store.engine import EngineError
 from app.store.inserts import ENOUGH_SIGNALS
 from app.store.statements import Statement
 from tests.conftest import Api, MakeApi
-from tests.waiting import until
+from tests.kit.waiting import until
 
 REFUSED = {"error": "Temporarily unavailable, try again"}
 UNCLEAR = {"error": "Not confirmed in time; the signals may still be stored"}

@@ -1,12 +1,14 @@
 """No token reads or writes what is not its tenant's, and unknown and foreign sites look alike."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import anyio.from_thread
 import httpx
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,9 +26,10 @@ ASKED = (*SITES, "unknown", "SITE_0", "site_0 ")
 DENIED = (403, b'{"error":"Access denied"}')
 INVALID = (401, b'{"error":"Invalid or expired token"}')
 
+serial = count()
 keys = st.builds(
     lambda number, tenant, scope, bound, expires, revoked: ApiKey(
-        f"key_{number}", tenant, hash_token(f"ph_live_{number}"), scope, bound, expires, revoked
+        f"key_{number}", tenant, f"{number}", scope, bound, expires, revoked
     ),
     number=st.integers(0, 5),
     tenant=st.sampled_from(TENANTS),
@@ -37,27 +40,48 @@ keys = st.builds(
 )
 
 
+def lines(rows: Iterable[dict[str, Any]]) -> bytes:
+    return msgspec.json.Encoder().encode_lines(rows)
+
+
 class CountingEngine:
-    """Stands for ClickHouse and notes which sites were asked for and written."""
+    """Stands for ClickHouse with the keys that a test gives it, and notes which sites were asked for and written."""
 
     name = database = "counting"
 
     def __init__(self) -> None:
+        self.keys: list[ApiKey] = []
         self.read: list[str] = []
         self.written: list[bytes] = []
 
-    async def fetch(self, _statement: Statement, parameters: Any = None) -> bytes:
+    async def create_database(self, statement: Statement) -> None:
+        """It needs none."""
+
+    async def fetch(self, statement: Statement, parameters: Any = None) -> bytes:
+        times = {"created_at": NOW, "updated_at": NOW}
+        if statement.name == "sites/list":
+            return lines(msgspec.to_builtins(site) | times for site in SITES.values())
+        if statement.name == "keys/list":
+            return lines(msgspec.structs.asdict(key) | times for key in self.keys)
+        if statement.name == "salts/list":
+            days = [(NOW + timedelta(days=days)).date() for days in (-1, 0, 1)]
+            return lines({"day": day, "salt": "5a17", "served": False} for day in days)
+        assert statement.name == "realtime"
         self.read += parameters["sites"]
         return b"".join(f"{site}\t1\tanswer of {site}\n".encode() for site in parameters["sites"])
 
     async def execute(
-        self, _statement: Statement, _parameters: Any = None, rows: bytes | None = None, **_options: Any
+        self, statement: Statement, parameters: Any = None, rows: bytes | None = None, **_options: Any
     ) -> None:
+        assert statement.name == "track/insert_signals"
         self.written.append(rows or b"")
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class Door:
-    """The HTTP surface before a directory that a test fills as it likes."""
+    """The HTTP surface of a service whose sites are SITES, before keys that a test chooses."""
 
     def __init__(self, portal: anyio.from_thread.BlockingPortal) -> None:
         self.portal = portal
@@ -65,16 +89,18 @@ class Door:
 
     async def _open(self) -> None:
         self.engine = CountingEngine()
-        own = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
-        self.store = create_store(own, clock=lambda: NOW)
-        for part in (self.store.reads, self.store.inserts):
-            part._engine = self.engine  # type: ignore[assignment]
-        self.store.tenants.require_fresh = lambda: None  # type: ignore[method-assign]
-        self.store.tenants._sites.update(SITES)
-        self.store.salts._salts = {(NOW + timedelta(days=days)).date(): b"salt" for days in (-1, 0, 1)}
+        own = Settings(track_max_signals_per_minute=0, commit_interval_ms=0, directory_max_age_ms=600_000)
+        self.store = create_store(own, engine=self.engine, clock=lambda: NOW)
         self.store.inserts.start()
         transport = httpx.ASGITransport(create_app(own, self.store))
         self.client = httpx.AsyncClient(transport=transport, base_url="http://x", headers={"User-Agent": "Mozilla/5.0"})
+
+    async def give(self, keys: Iterable[ApiKey]) -> None:
+        """Let the service know these keys; begin to count."""
+        self.engine.keys = list(keys)
+        await self.store.refresh()
+        self.engine.read.clear()
+        self.engine.written.clear()
 
     async def read(self, token: str, site_id: str) -> tuple[int, bytes, list[tuple[str, str]]]:
         headers = {"Authorization": f"Bearer {token}"}
@@ -96,18 +122,19 @@ def door() -> Iterator[Door]:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=st.lists(keys, max_size=6), token=st.integers(0, 7), site_id=st.sampled_from(ASKED))
 def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey], token: int, site_id: str) -> None:
-    directory = {key.token_sha256: key for key in made}
-    door.store.tenants._keys = directory
-    key, site = directory.get(hash_token(f"ph_live_{token}")), SITES.get(site_id)
+    # Tokens that no example before had: a service forgets no key that it has seen.
+    tokens = [f"ph_live_{next(serial)}_{number}" for number in range(8)]
+    directory = {int(key.token_sha256): key for key in made}
+    door.portal.call(
+        door.give,
+        [msgspec.structs.replace(key, token_sha256=hash_token(tokens[number])) for number, key in directory.items()],
+    )
+    key, site = directory.get(token), SITES.get(site_id)
     valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
     reaches = bool(valid and key and site and site.tenant == key.tenant and key.site_id in ("", site_id))
-    door.engine.read.clear()
-    door.engine.written.clear()
 
     async def both() -> list[tuple[int, bytes, list[tuple[str, str]]]]:
-        return list(
-            await asyncio.gather(door.read(f"ph_live_{token}", site_id), door.write(f"ph_live_{token}", site_id))
-        )
+        return list(await asyncio.gather(door.read(tokens[token], site_id), door.write(tokens[token], site_id)))
 
     read, write = door.portal.call(both)
     if not valid or key is None:
@@ -127,9 +154,7 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
 
 
 def test_unknown_and_foreign_sites_cannot_be_told_apart(door: Door) -> None:
-    key = ApiKey("key", "acme", hash_token("ph_live_1"), "admin", "", None, None)
-    door.store.tenants._keys = {key.token_sha256: key}
-    door.engine.read.clear()
+    door.portal.call(door.give, [ApiKey("key", "acme", hash_token("ph_live_1"), "admin", "", None, None)])
     foreign = next(site.id for site in SITES.values() if site.tenant != "acme")
 
     async def ask(site_id: str) -> list[Any]:

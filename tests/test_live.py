@@ -17,13 +17,15 @@ from typing import Any
 
 import httpx
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from app.client.ask import NoAnswer, client_options
 from app.client.plain_text import clean
 from app.client.screen import Screen
 from app.client.watched import Watched
-from tests.conftest import BROWSER, Api
+from tests.conftest import Api
+from tests.kit.user_agents import BROWSER
 
 STATIC = Path(__file__).parent.parent / "app" / "static"
 FILES = {
@@ -312,16 +314,23 @@ def drawn(watched: Watched, width: int, height: int) -> str:
     return console.export_text()
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(120, 40), (76, 20), (40, 12), (10, 4)])
-def test_watch_draws_a_screen_of_any_size(stand_in: StandIn, columns: int, rows: int) -> None:
-    watched = watch(stand_in)
+@pytest.mark.parametrize(
+    ("columns", "rows", "shown"),
+    [
+        (120, 40, ["visitors right now", "1 pageview", "14:28", "now", "/a\ufffdb", "/pricing", "5 s", "q to leave"]),
+        (76, 20, ["visitors right now", "1 pageview", "/a\ufffdb", "/pricing", "5 s", "q to leave"]),
+        (40, 12, ["visitors right now", "/a\ufffdb", "q to leave"]),
+        (10, 4, ["█▀▀"]),
+        (1, 1, []),
+    ],
+)
+def test_watch_draws_a_screen_of_any_size(stand_in: StandIn, columns: int, rows: int, shown: list[str]) -> None:
     console = Console(width=columns, height=rows, force_terminal=True, record=True, file=io.StringIO())
     with console.screen() as screen:
-        screen.update(Screen(watched))
+        screen.update(Screen(watch(stand_in)))
     text = console.export_text()
-    if columns > 60:
-        assert "visitors right now" in text
-        assert "/pricing" in text
+    assert [cell_len(line) for line in text.split("\n")] == [columns] * rows
+    assert [words for words in shown if words not in text] == []
     assert "\u202e" not in text
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from app.domain.errors import StartupError
 from app.settings import Settings
-from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine, EngineError
 from app.store.migrations import Migration, load_migrations, migrate
 from app.store.server import ServerEngine
@@ -21,8 +20,7 @@ from tests.conftest import make_engine
 STATEMENTS = load_statements()
 NAMES = [migration.name for migration in load_migrations()]
 
-AnyEngine = ServerEngine | EmbeddedEngine
-Connect = Callable[..., Awaitable[AnyEngine]]
+Connect = Callable[..., Awaitable[Engine]]
 
 
 @pytest.fixture
@@ -31,9 +29,9 @@ async def connect(
 ) -> AsyncIterator[Connect]:
     """Open an engine on the test's database, or on a second one; each is an instance of the service."""
     server = request.getfixturevalue("server_url") if engine_name == "server" else ""
-    opened: list[AnyEngine] = []
+    opened: list[Engine] = []
 
-    async def connect(suffix: str = "") -> AnyEngine:
+    async def connect(suffix: str = "") -> Engine:
         engine = make_engine(engine_name, server, embedded_folder, database + suffix)
         await engine.create_database(STATEMENTS["create_database"])
         opened.append(engine)
@@ -55,7 +53,7 @@ async def ledger(engine: Engine) -> list[str]:
     return [name for (name,) in await select(engine, "SELECT name FROM schema_migrations FINAL ORDER BY version")]
 
 
-async def schema(engine: AnyEngine) -> dict[str, str]:
+async def schema(engine: Engine) -> dict[str, str]:
     rows = await select(
         engine,
         "SELECT name, replaceAll(create_table_query, '\\n', ' ') FROM system.tables "
@@ -75,11 +73,11 @@ class StoppingEngine:
     """An engine whose process dies after some statements."""
 
     def __init__(self, engine: Engine, statements: int) -> None:
+        self.name, self.database = engine.name, engine.database
+        self.create_database = engine.create_database
+        self.fetch = engine.fetch
         self._engine = engine
         self._left = statements
-
-    async def fetch(self, *arguments: Any) -> bytes:
-        return await self._engine.fetch(*arguments)
 
     async def execute(self, *arguments: Any, **options: Any) -> None:
         if not self._left:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.model import Sent, answer, contradictions
+from tests.kit.model import Sent, answer, contradictions
 
 NOW = datetime(2024, 12, 10, 14, 32, 20, tzinfo=UTC)
 

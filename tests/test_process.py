@@ -8,30 +8,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from app.cli.serve import serve_here
 from app.settings import Settings
 from app.wiring import create_store
-from tests.service import ROOT, Service, drop
+from tests.kit.service import ROOT, Service
 
 LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) .+")
-
-
-def workers(service: Service) -> set[int]:
-    """The process ids of its workers."""
-    parent = service.process.pid
-    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
-    return {child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
-
-
-@pytest.fixture
-def server_database(server_url: str, database: str) -> Iterator[str]:
-    url = f"{server_url.rpartition('/')[0]}/{database}"
-    yield url
-    drop(url)
 
 
 def test_workers_and_their_parent_log_in_one_format_also_what_granian_says(server_database: str) -> None:
@@ -56,7 +41,7 @@ def test_workers_and_their_parent_log_in_one_format_also_what_granian_says(serve
 
 def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server_database: str) -> None:
     with Service("--workers", "2", clickhouse_url=server_database) as service:
-        left = workers(service)
+        left = service.worker_pids()
         assert len(left) == 2
         service.process.kill()
         try:
@@ -65,7 +50,7 @@ def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server
         finally:
             for worker in left:
                 os.kill(worker, signal.SIGKILL)
-    with Service(clickhouse_url=server_database, port=service.port) as again:
+    with Service(clickhouse_url=server_database, port=str(service.port)) as again:
         assert again.get("/ready").status_code == 200
 
 

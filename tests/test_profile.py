@@ -183,6 +183,6 @@ async def test_the_start_is_refused_under_a_setting_that_no_statement_can_undo(m
         pass
 
     store.engine.fetch = under_the_setting  # type: ignore[method-assign]
-    store.engine.create_database = there_already  # type: ignore[method-assign]
+    store.engine.create_database = there_already  # type: ignore[method-assign, assignment]
     with pytest.raises(StartupError, match="enable_global_with_statement is '0' for this user but must be 1; change"):
         await store.prepare()

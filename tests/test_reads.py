@@ -140,7 +140,7 @@ async def test_a_site_that_was_too_large_does_not_take_all_its_neighbours_down_a
             assert len(database.asked[before]) < 64
 
 
-async def test_a_failure_that_is_not_over_the_sites_is_not_repeated() -> None:
+async def test_a_failure_that_is_not_over_the_sites_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database()
     answers = answers_of(database)
 
@@ -148,7 +148,7 @@ async def test_a_failure_that_is_not_over_the_sites_is_not_repeated() -> None:
         database.asked.append([])
         raise EngineError(516, written=False)
 
-    database.fetch = refuse  # type: ignore[method-assign]
+    monkeypatch.setattr(database, "fetch", refuse)
     results = await asyncio.gather(*[answers.of("acme", f"site_{n}") for n in range(8)], return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
     assert len(database.asked) == 1
@@ -237,31 +237,34 @@ async def test_a_site_that_has_become_small_shares_again() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>fine</html>", b"site_0\t1\t{}\n", b"site_0\tmany\t{}\nsite_1\t1\t{}\n"])
-async def test_an_answer_that_is_not_clickhouses_is_never_passed_on_and_ends_nothing(body: bytes) -> None:
+async def test_an_answer_that_is_not_clickhouses_is_never_passed_on_and_ends_nothing(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database = Database()
     answers = answers_of(database)
-    fetch = database.fetch
 
     async def garbled(*_: object) -> bytes:
         return body
 
-    database.fetch = garbled  # type: ignore[method-assign]
+    monkeypatch.setattr(database, "fetch", garbled)
     polls = [answers.of("acme", f"site_{number}") for number in range(2)]
     results = await asyncio.gather(*polls, return_exceptions=True)
     assert isinstance(results[1], Unavailable)
     assert isinstance(results[0], Unavailable) or results[0] == b"{}"
-    database.fetch = fetch  # type: ignore[method-assign]
+    monkeypatch.undo()
     assert await answers.of("acme", "site_1") == b'{"statement":1}'
 
 
-async def test_a_defect_is_503_at_once_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_defect_is_503_at_once_and_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database = Database()
     answers = answers_of(database, timeout_s=60)
 
     async def broken(*_: object) -> bytes:
         raise RuntimeError("a defect")
 
-    database.fetch = broken  # type: ignore[method-assign]
+    monkeypatch.setattr(database, "fetch", broken)
     with pytest.raises(Unavailable):
         await answers.of("acme", "site")
     assert "a defect" in caplog.text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service import ROOT
+from tests.kit.service import ROOT
 
 PACKAGES = 45
 PIP = [

@@ -11,6 +11,7 @@ from app.store.engine import EngineError
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
 from tests.conftest import Api, Clock, MakeApi
+from tests.kit.waiting import until
 
 UNAVAILABLE = {"error": "Temporarily unavailable, try again"}
 
@@ -23,9 +24,10 @@ def break_reads(api: Api, error: EngineError) -> None:
 
 
 async def until_ready(api: Api, status: int) -> None:
-    async with asyncio.timeout(30):
-        while (await api.get("/ready")).status_code != status:
-            await asyncio.sleep(0.01)
+    async def is_so() -> bool:
+        return (await api.get("/ready")).status_code == status
+
+    await until(is_so)
 
 
 @pytest.mark.parametrize("code", [None, 159, 241, 394, 60])

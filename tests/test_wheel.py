@@ -6,16 +6,16 @@ import signal
 import subprocess
 import sys
 import sysconfig
-import time
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.service import environment, free_port
+from tests.kit.ports import free_port
+from tests.kit.service import ROOT, environment, is_ready
+from tests.kit.waiting import wait_until
 
-ROOT = Path(__file__).parent.parent
 START_WITHIN_S = 60
 
 
@@ -100,15 +100,7 @@ def test_the_wheel_serves(installed: Installed, tmp_path: Path, command: str) ->
     url = f"http://127.0.0.1:{free_port()}"
     process = installed.start(command, "--port", url.rpartition(":")[2], data_dir=str(tmp_path / "data"))
     try:
-        give_up_s = time.monotonic() + START_WITHIN_S
-        status = 0
-        while status != 200:
-            assert process.poll() is None
-            assert time.monotonic() < give_up_s
-            try:
-                status = httpx.get(f"{url}/ready").status_code
-            except httpx.TransportError:
-                time.sleep(0.05)
+        wait_until(lambda: process.poll() is not None or is_ready(url))
         assert "Pulsehouse" in httpx.get(url).text
         assert httpx.get(f"{url}/openapi/openapi.json").json()["info"]["version"] == version("pulsehouse")
         process.send_signal(signal.SIGTERM)

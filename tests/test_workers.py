@@ -1,28 +1,25 @@
 """Several real processes on one database: what one has acknowledged all know, and a visitor is one on all of them."""
 
 import asyncio
-import json
 import random
-import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-import clickhouse_connect
 import httpx
 import pytest
 
 from app.store.salts import KEPT_AFTER
-from tests.conftest import BROWSER
-from tests.model import Sent, answer, contradictions
-from tests.service import ClockedService, Service, drop, run
+from tests.kit.databases import connection
+from tests.kit.model import Sent, answer, contradictions
+from tests.kit.service import ClockedService, Service, key, make, site
+from tests.kit.user_agents import BROWSER
+from tests.kit.waiting import wait_until
 
 # A pageBreakdown names 100 pages, and each signal of the first test has a page of its own.
-SIGNALS = 90
+SIGNALS_MAX = 90
 TASKS = 10
-DAYS = 15
 
 
 class Ground:
@@ -30,31 +27,24 @@ class Ground:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        run("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", "site_a", clickhouse_url=url)
-        key = run("key", "create", "--tenant", "acme", "--scope", "read", "--json", clickhouse_url=url)
-        self.token: str = json.loads(key.stdout)["token"]
-        self._client = clickhouse_connect.get_client(dsn=url)
+        self.token = str(make(site(), key(), clickhouse_url=url)[-1]["token"])
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in self._client.query(sql).result_rows]
-
-    def close(self) -> None:
-        self._client.close()
-        drop(self.url)
+        with connection(self.url) as client:
+            return [tuple(row) for row in client.query(sql).result_rows]
 
 
 @pytest.fixture
-def ground(server_url: str, database: str) -> Iterator[Ground]:
-    ground = Ground(f"{server_url.rpartition('/')[0]}/{database}")
-    yield ground
-    ground.close()
+def ground(server_database: str) -> Ground:
+    return Ground(server_database)
 
 
+@pytest.mark.parametrize("signals", [30, pytest.param(SIGNALS_MAX, marks=pytest.mark.deep)])
 async def test_every_signal_acknowledged_before_a_poll_was_sent_is_in_its_answer_on_either_worker(
-    ground: Ground,
+    ground: Ground, signals: int
 ) -> None:
     chance = random.Random(7)
-    pages = iter([f"/{number}" for number in range(SIGNALS)])
+    pages = iter([f"/{number}" for number in range(signals)])
     sent: set[str] = set()
     acknowledged: set[str] = set()
     polls = 0
@@ -88,11 +78,12 @@ async def test_every_signal_acknowledged_before_a_poll_was_sent_is_in_its_answer
         async with httpx.AsyncClient(base_url=service.url, limits=fresh, timeout=20) as client:
             await asyncio.gather(*(act(client) for _ in range(TASKS)))
         assert acknowledged == sent
-        assert polls > SIGNALS / 2
+        assert polls > signals / 2
 
 
+@pytest.mark.parametrize("days", [3, pytest.param(15, marks=pytest.mark.deep)])
 async def test_processes_that_start_without_a_salt_and_come_to_a_new_day_together_agree_on_it(
-    ground: Ground, tmp_path: Path
+    ground: Ground, tmp_path: Path, days: int
 ) -> None:
     clock = tmp_path / "clock"
     now = datetime.now(UTC).replace(hour=12)
@@ -101,7 +92,7 @@ async def test_processes_that_start_without_a_salt_and_come_to_a_new_day_togethe
     settings = {"directory_refresh_ms": "600000", "directory_max_age_ms": "600000", "clickhouse_url": ground.url}
     both = [ClockedService(str(clock), **settings) for _ in range(2)]
     with both[0], both[1]:
-        for _ in range(DAYS):
+        for _ in range(days):
             answers = await asyncio.gather(*(asyncio.to_thread(service.track) for service in both))
             assert [answer.status_code for answer in answers] == [200, 200]
             for service in both:
@@ -160,12 +151,10 @@ class Day:
 
     def wait_until_deleted(self, day: str) -> None:
         """Wait until one of the workers has deleted the salt of a day."""
-        give_up_s = time.monotonic() + 30
-        while day in self.salts() and time.monotonic() < give_up_s:
-            time.sleep(0.05)
-        assert day not in self.salts()
+        wait_until(lambda: day not in self.salts())
 
 
+@pytest.mark.deep
 def test_a_returning_visitor_counts_once_over_midnight_whichever_worker_took_the_signals(
     ground: Ground, tmp_path: Path
 ) -> None:

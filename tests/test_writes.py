@@ -11,8 +11,8 @@ from app.store.server import ServerEngine
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
 from tests.conftest import Api, Clock
-from tests.proxy import ODD_ANSWERS, OWN, Answer, Proxy, proxy
-from tests.service import drop
+from tests.kit.databases import drop, url_of
+from tests.kit.proxy import ODD_ANSWERS, OWN, Answer, Proxy, proxy
 
 odd_answers = pytest.mark.parametrize("odd", ODD_ANSWERS.values(), ids=ODD_ANSWERS.keys())
 CHANGE = Statement("test", "ANYTHING")
@@ -58,7 +58,7 @@ def between(server_url: str, database: str) -> Iterator[Proxy]:
     """A proxy before the ClickHouse server."""
     with proxy(server_url) as running:
         yield running
-    drop(f"{server_url.rpartition('/')[0]}/{database}")
+    drop(url_of(server_url, database))
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def _serve_workers(settings: Settings, database: str, host: str, port: int, work
             **connection_options(settings),
             respawn_failed_workers=True,
             # The longest a request can wait for its commit, then the time to commit what is queued.
-            workers_kill_timeout=_stop_within_s(settings),
+            workers_kill_timeout=time_to_stop_s(settings),
             log_level=LogLevels.warning,
             log_dictconfig=GRANIAN_LOGGING,
         )
@@ -119,7 +119,8 @@ def connection_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _stop_within_s(settings: Settings) -> int:
+def time_to_stop_s(settings: Settings) -> int:
+    """The longest that a service takes to end once it is told to (docs/operations.md)."""
     return -(-(settings.commit_timeout_ms + settings.shutdown_timeout_ms) // 1000) + 1
 
 
@@ -139,7 +140,7 @@ async def serve_here(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    limit_s = stop_within_s or _stop_within_s(settings)
+    limit_s = stop_within_s or time_to_stop_s(settings)
     bodies, under_way = create_bodies(settings), UnderWay()
     await store.start()
     spare_garbage_collector()

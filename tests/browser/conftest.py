@@ -1,20 +1,13 @@
 """A browser, the service as it is installed, and a customer's site: three programs that speak HTTP with each other."""
 
-import inspect
-import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 
@@ -22,14 +15,13 @@ pytest.importorskip("playwright", reason="the browser tests need playwright: mak
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-START_WITHIN_S = 60
+from tests.kit.service import Service, key, make, site
+from tests.kit.user_agents import CHROME
+
 WAIT_MS = 20_000
 """The longest a test waits for what it expects: several polls. It says nothing about how long things take."""
 
-PULSEHOUSE = [sys.executable, "-c", "from app.cli.main import main; main()"]
-PEOPLE = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.{}.0 Safari/537.36"
-"""Headless browsers name themselves, and the service refuses them as bots. The number tells visitors apart."""
-
+NO_BROWSER = "no browser; apt-get install chromium"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -37,79 +29,41 @@ def pytest_report_header() -> str:
     return f"browser: {CHROMIUM or 'none, its tests are skipped; apt-get install chromium'}"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+SITES = {"site_shop": "The Shop", "site_docs": "The Docs", "site_quiet": "Quiet"}
 
 
-class Service:
-    """A running `pulsehouse serve` with three sites of one tenant, of which one stays empty."""
+class LiveService(Service):
+    """A service with the three sites of one tenant, of which one stays empty, and a site of another tenant."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = {**os.environ, "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE": "0", **environment}
-        self.url = f"http://127.0.0.1:{free_port()}/"
-        self._process: subprocess.Popen[bytes] | None = None
-        for site_id, name in (("site_shop", "The Shop"), ("site_docs", "The Docs"), ("site_quiet", "Quiet")):
-            self.run("site", "add", "--tenant", "acme", "--domain", "127.0.0.1", "--id", site_id, "--name", name)
-        self.token = self.run("key", "create", "--tenant", "acme", "--scope", "read")["token"]
-        self.write_token = self.run("key", "create", "--tenant", "acme", "--scope", "write")["token"]
-        self.run("site", "add", "--tenant", "other", "--domain", "127.0.0.1", "--id", "site_other")
-
-    def run(self, *arguments: str) -> Any:
-        command = [*PULSEHOUSE, *arguments, "--json"]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=START_WITHIN_S)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(
-            [*PULSEHOUSE, "serve", "--port", str(httpx.URL(self.url).port)], env=self.environment
+    def __init__(self, **settings: str) -> None:
+        settings["track_max_signals_per_minute"] = "0"
+        *_, reader, writer = make(
+            site("site_other", tenant="other", domain="127.0.0.1"),
+            *((*site(site_id, domain="127.0.0.1")[:-1], name) for site_id, name in SITES.items()),
+            key("read"),
+            key("write"),
+            **settings,
         )
-        give_up_s = time.monotonic() + START_WITHIN_S
-        while time.monotonic() < give_up_s and self._process.poll() is None:
-            try:
-                if httpx.get(self.url + "ready").status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        self.stop()
-        raise AssertionError("the service did not start")
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.terminate()
-            try:
-                self._process.wait(20)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        self.token, self.write_token = reader["token"], writer["token"]
+        super().__init__(**settings)
 
     def page(self, site_id: str = "", *, token: str | None = None, more: str = "") -> str:
         """Address of the live page, signed in."""
-        return f"{self.url}?siteId={site_id}{more}#token={self.token if token is None else token}"
+        return f"{self.url}/?siteId={site_id}{more}#token={self.token if token is None else token}"
 
     def realtime(self, site_id: str) -> dict[str, Any]:
-        answer = httpx.get(
-            f"{self.url}api/realtime?siteId={site_id}", headers={"Authorization": f"Bearer {self.token}"}
-        )
+        answer = self.poll(self.token, site_id)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     """The service on the embedded engine."""
     if not CHROMIUM:
-        pytest.skip("no browser; apt-get install chromium")
-    folder = tmp_path_factory.mktemp("browser")
-    service = Service({"PULSEHOUSE_DATA_DIR": str(folder), "PULSEHOUSE_CLICKHOUSE_URL": ""})
-    service.start()
-    yield service
-    service.stop()
+        pytest.skip(NO_BROWSER)
+    with LiveService(data_dir=str(tmp_path_factory.mktemp("browser"))) as service:
+        yield service
 
 
 class CustomerHandler(BaseHTTPRequestHandler):
@@ -186,15 +140,15 @@ def serve_in_thread(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def customer(service: Service) -> Iterator[str]:
+def customer(service: LiveService) -> Iterator[str]:
     """Address of a customer's web server, another origin than the service: /SITE_ID/any/path."""
-    yield from serve_in_thread(partial(CustomerHandler, tracker=service.url))
+    yield from serve_in_thread(partial(CustomerHandler, tracker=f"{service.url}/"))
 
 
 @pytest.fixture(scope="session")
-def prefix(service: Service) -> Iterator[str]:
+def prefix(service: LiveService) -> Iterator[str]:
     """Address of the service under a path prefix of a proxy."""
-    yield from (url + "stats/" for url in serve_in_thread(partial(PrefixHandler, target=service.url)))
+    yield from (url + "stats/" for url in serve_in_thread(partial(PrefixHandler, target=f"{service.url}/")))
 
 
 @pytest.fixture(scope="session")
@@ -206,7 +160,7 @@ def prefix_customer(prefix: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 async def browser(anyio_backend: str) -> AsyncIterator[Browser]:
     if not CHROMIUM:
-        pytest.skip("no browser; apt-get install chromium")
+        pytest.skip(NO_BROWSER)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -228,7 +182,7 @@ class Visitors:
 
     async def page(self, **options: Any) -> Page:
         number = time.monotonic_ns() % 10**9
-        context = await self._browser.new_context(user_agent=PEOPLE.format(number), **options)
+        context = await self._browser.new_context(user_agent=CHROME.format(number), **options)
         self._contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(WAIT_MS)
@@ -268,13 +222,3 @@ async def hide(page: Page, hidden: bool) -> None:
         }""",
         hidden,
     )
-
-
-async def eventually(condition: Callable[[], Awaitable[bool] | bool]) -> None:
-    """Wait until something holds; fails after WAIT_MS."""
-    with anyio.fail_after(WAIT_MS / 1000):
-        while True:
-            result = condition()
-            if await result if inspect.isawaitable(result) else result:
-                return
-            await anyio.sleep(0.1)

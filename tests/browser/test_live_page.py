@@ -12,7 +12,8 @@ pytest.importorskip("playwright", reason="the browser tests need playwright: mak
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, Route
 
-from tests.browser.conftest import Service, Visitors, eventually, hide, shown
+from tests.browser.conftest import LiveService, Visitors, hide, shown
+from tests.kit.waiting import until
 
 
 def an_answer(visitors: int = 3, **changes: Any) -> dict[str, Any]:
@@ -57,7 +58,9 @@ async def stage(page: Page) -> Answers:
     return answers
 
 
-async def test_visitors_of_a_site_show_up_on_its_live_page(service: Service, customer: str, visitors: Visitors) -> None:
+async def test_visitors_of_a_site_show_up_on_its_live_page(
+    service: LiveService, customer: str, visitors: Visitors
+) -> None:
     live = await visitors.page()
     await live.goto(service.page("site_shop"))
     await shown(live, domain="127.0.0.1", health="Live")
@@ -75,7 +78,7 @@ async def test_visitors_of_a_site_show_up_on_its_live_page(service: Service, cus
     assert visitors.hosts == {httpx.URL(service.url).netloc.decode(), httpx.URL(customer).netloc.decode()}
 
 
-async def test_the_live_page_asks_no_other_host_and_breaks_no_policy(service: Service, visitors: Visitors) -> None:
+async def test_the_live_page_asks_no_other_host_and_breaks_no_policy(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     await live.goto(service.page("site_quiet"))
     await shown(live, health="Live")
@@ -83,20 +86,20 @@ async def test_the_live_page_asks_no_other_host_and_breaks_no_policy(service: Se
     assert visitors.complaints == []
 
 
-async def test_an_empty_site_shows_the_line_to_install(service: Service, visitors: Visitors) -> None:
+async def test_an_empty_site_shows_the_line_to_install(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     await live.goto(service.page("site_quiet"))
     await shown(
         live,
         active="0",
         empty_title="Nobody here in the last five minutes",
-        snippet=f'<script defer src="{service.url}js/pulse.js" data-site="site_quiet"></script>',
+        snippet=f'<script defer src="{service.url}/js/pulse.js" data-site="site_quiet"></script>',
     )
 
 
-async def test_a_person_signs_in_chooses_a_site_and_signs_out(service: Service, visitors: Visitors) -> None:
+async def test_a_person_signs_in_chooses_a_site_and_signs_out(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
-    await live.goto(service.url)
+    await live.goto(f"{service.url}/")
     await live.get_by_label("Token").fill(service.token)
     await live.keyboard.press("Enter")
     await shown(live, health="Live")
@@ -104,7 +107,7 @@ async def test_a_person_signs_in_chooses_a_site_and_signs_out(service: Service, 
     assert sorted(names) == ["Quiet", "The Docs", "The Shop"]
     await live.get_by_label("Site", exact=True).select_option("site_docs")
     await shown(live, health="Live")
-    assert live.url == f"{service.url}?siteId=site_docs"
+    assert live.url == f"{service.url}/?siteId=site_docs"
     await live.reload()
     await shown(live, health="Live")
     assert await live.get_by_label("Site", exact=True).input_value() == "site_docs"
@@ -115,7 +118,7 @@ async def test_a_person_signs_in_chooses_a_site_and_signs_out(service: Service, 
 
 
 async def test_a_switch_of_sites_shows_the_numbers_of_the_new_one_only(
-    service: Service, customer: str, visitors: Visitors
+    service: LiveService, customer: str, visitors: Visitors
 ) -> None:
     await (await visitors.page()).goto(f"{customer}site_docs/only-here")
     live = await visitors.page()
@@ -128,7 +131,7 @@ async def test_a_switch_of_sites_shows_the_numbers_of_the_new_one_only(
 
 @pytest.mark.parametrize("token", ["ph_live_wrong", "nonsense"])
 async def test_a_wrong_token_leads_back_to_the_form_with_the_reason(
-    service: Service, visitors: Visitors, token: str
+    service: LiveService, visitors: Visitors, token: str
 ) -> None:
     live = await visitors.page()
     await live.goto(service.page("site_shop", token=token))
@@ -137,7 +140,7 @@ async def test_a_wrong_token_leads_back_to_the_form_with_the_reason(
     assert await live.evaluate("sessionStorage.length") == 0
 
 
-async def test_a_site_of_somebody_else_is_said_to_be_closed(service: Service, visitors: Visitors) -> None:
+async def test_a_site_of_somebody_else_is_said_to_be_closed(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     await live.goto(service.page("site_other"))
     await shown(live, notice_title="This token may not see this site")
@@ -145,14 +148,14 @@ async def test_a_site_of_somebody_else_is_said_to_be_closed(service: Service, vi
     await shown(live, health="Live")
 
 
-async def test_a_token_that_may_only_write_is_refused_with_the_reason(service: Service, visitors: Visitors) -> None:
+async def test_a_token_that_may_only_write_is_refused_with_the_reason(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     await live.goto(service.page("site_shop", token=service.write_token))
     await shown(live, token_error="This token may not read any site. It needs the scope read or admin.")
 
 
 async def test_a_failing_service_makes_the_page_stale_until_it_answers_again(
-    service: Service, visitors: Visitors
+    service: LiveService, visitors: Visitors
 ) -> None:
     live = await visitors.page()
     answers = await stage(live)
@@ -172,7 +175,7 @@ async def test_a_failing_service_makes_the_page_stale_until_it_answers_again(
     assert await live.locator("#banner").is_hidden()
 
 
-async def test_numbers_older_than_their_window_are_not_shown(service: Service, visitors: Visitors) -> None:
+async def test_numbers_older_than_their_window_are_not_shown(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     answers = await stage(live)
     await live.goto(service.page("site_shop"))
@@ -184,7 +187,7 @@ async def test_numbers_older_than_their_window_are_not_shown(service: Service, v
     assert "too old to show" in await live.locator("#banner").inner_text()
 
 
-async def test_offline_is_called_offline_and_ends_at_once(service: Service, visitors: Visitors) -> None:
+async def test_offline_is_called_offline_and_ends_at_once(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     await live.goto(service.page("site_shop"))
     await shown(live, health="Live")
@@ -194,7 +197,7 @@ async def test_offline_is_called_offline_and_ends_at_once(service: Service, visi
     await shown(live, health="Live")
 
 
-async def test_a_hidden_tab_asks_nothing_and_catches_up_at_once(service: Service, visitors: Visitors) -> None:
+async def test_a_hidden_tab_asks_nothing_and_catches_up_at_once(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     answers = await stage(live)
     await live.goto(service.page("site_shop"))
@@ -209,7 +212,7 @@ async def test_a_hidden_tab_asks_nothing_and_catches_up_at_once(service: Service
     await shown(live, active="7")
 
 
-async def test_rows_of_equal_rank_keep_their_place_and_elements_stay(service: Service, visitors: Visitors) -> None:
+async def test_rows_of_equal_rank_keep_their_place_and_elements_stay(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     answers = await stage(live)
     answers.body = an_answer(pageBreakdown={"/b": 2, "/a": 1})
@@ -223,7 +226,7 @@ async def test_rows_of_equal_rank_keep_their_place_and_elements_stay(service: Se
     assert await row.get_attribute("data-seen") == "before"
 
 
-async def test_many_pages_are_folded_and_a_button_unfolds_them(service: Service, visitors: Visitors) -> None:
+async def test_many_pages_are_folded_and_a_button_unfolds_them(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     answers = await stage(live)
     answers.body = an_answer(130, pageBreakdown={f"/{number:03}": 1 for number in range(100)})
@@ -236,7 +239,7 @@ async def test_many_pages_are_folded_and_a_button_unfolds_them(service: Service,
     assert await live.locator("#rest").inner_text() == "and 30 visitors on pages beyond the first 100"
 
 
-async def test_what_visitors_send_is_shown_as_text(service: Service, visitors: Visitors) -> None:
+async def test_what_visitors_send_is_shown_as_text(service: LiveService, visitors: Visitors) -> None:
     page_of_evil = "/<img src=x onerror=alert(1)>/%E2%80%AEevil/caf%C3%A9"
     live = await visitors.page()
     answers = await stage(live)
@@ -255,7 +258,7 @@ ODD = "".join(
 ) + "".join(map(chr, [0xFEFF, 0xFFF9, 0xE000, 0xE0041, 0x10FFFF]))
 
 
-async def test_no_page_or_site_looks_like_another(service: Service, visitors: Visitors) -> None:
+async def test_no_page_or_site_looks_like_another(service: LiveService, visitors: Visitors) -> None:
     """Characters of category C and ends of lines are shown encoded, wherever a text from elsewhere is shown."""
     live = await visitors.page()
     answers = await stage(live)
@@ -289,7 +292,7 @@ async def test_no_page_or_site_looks_like_another(service: Service, visitors: Vi
     assert visitors.complaints == []
 
 
-async def test_a_site_of_the_address_is_shown_encoded_too(service: Service, visitors: Visitors) -> None:
+async def test_a_site_of_the_address_is_shown_encoded_too(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     await live.goto(service.page("%E2%80%AEevil"))
     await shown(live, notice_title="This token may not see this site")
@@ -299,7 +302,7 @@ async def test_a_site_of_the_address_is_shown_encoded_too(service: Service, visi
 @pytest.mark.parametrize("width", [320, 390])
 @pytest.mark.parametrize("visitors_now", [0, 3, 1_234_567])
 async def test_a_phone_needs_no_sideways_scrolling(
-    service: Service, visitors: Visitors, width: int, visitors_now: int
+    service: LiveService, visitors: Visitors, width: int, visitors_now: int
 ) -> None:
     live = await visitors.page(viewport={"width": width, "height": 800})
     answers = await stage(live)
@@ -313,12 +316,12 @@ async def test_a_phone_needs_no_sideways_scrolling(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", ["live", "empty", "stale", "signin"])
-async def test_axe_finds_nothing_serious(service: Service, visitors: Visitors, scheme: str, state: str) -> None:
+async def test_axe_finds_nothing_serious(service: LiveService, visitors: Visitors, scheme: str, state: str) -> None:
     live = await visitors.page(color_scheme=scheme, reduced_motion="reduce")
     answers = await stage(live)
     answers.body = an_answer(0 if state == "empty" else 3)
     if state == "signin":
-        await live.goto(service.url)
+        await live.goto(f"{service.url}/")
         await live.get_by_label("Token").wait_for()
     else:
         await live.goto(service.page("site_shop"))
@@ -332,7 +335,9 @@ async def test_axe_finds_nothing_serious(service: Service, visitors: Visitors, s
     assert serious == [], found.generate_report()
 
 
-async def test_screen_readers_are_told_of_changes_and_not_of_every_poll(service: Service, visitors: Visitors) -> None:
+async def test_screen_readers_are_told_of_changes_and_not_of_every_poll(
+    service: LiveService, visitors: Visitors
+) -> None:
     live = await visitors.page()
     answers = await stage(live)
     await live.goto(service.page("site_shop"))
@@ -343,11 +348,11 @@ async def test_screen_readers_are_told_of_changes_and_not_of_every_poll(service:
     assert await live.locator("#announce").inner_text() == "3 visitors, 6 pageviews"
     for _ in range(6):
         await live.clock.run_for(5_000)
-        await eventually(lambda seen=answers.asked: answers.asked >= seen)  # type: ignore[misc]
+        await until(lambda seen=answers.asked: answers.asked >= seen)  # type: ignore[misc]
     await shown(live, announce="4 visitors, 8 pageviews")
 
 
-async def test_reduced_motion_is_respected(service: Service, visitors: Visitors) -> None:
+async def test_reduced_motion_is_respected(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page(reduced_motion="reduce")
     answers = await stage(live)
     await live.goto(service.page("site_shop"))
@@ -358,19 +363,19 @@ async def test_reduced_motion_is_respected(service: Service, visitors: Visitors)
     assert await live.evaluate("document.getAnimations().length") == 0
 
 
-async def test_a_wall_display_shows_no_controls(service: Service, visitors: Visitors) -> None:
+async def test_a_wall_display_shows_no_controls(service: LiveService, visitors: Visitors) -> None:
     wall = await visitors.page(viewport={"width": 1920, "height": 1080})
     await stage(wall)
     await wall.goto(service.page("site_shop", more="&kiosk"))
     await shown(wall, active="3")
-    assert wall.url == f"{service.url}?siteId=site_shop&kiosk"
+    assert wall.url == f"{service.url}/?siteId=site_shop&kiosk"
     assert await wall.get_by_role("button").count() == 0
     assert await wall.locator("#site").is_hidden()
     assert await wall.evaluate("document.documentElement.scrollHeight") == 1080
 
 
 async def test_everything_works_under_a_path_prefix(
-    service: Service, prefix: str, prefix_customer: str, visitors: Visitors
+    service: LiveService, prefix: str, prefix_customer: str, visitors: Visitors
 ) -> None:
     live = await visitors.page()
     await live.goto(f"{prefix}?siteId=site_docs#token={service.token}")

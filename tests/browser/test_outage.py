@@ -1,17 +1,16 @@
 """ClickHouse goes away under the live page, and comes back."""
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 
-import clickhouse_connect
 import httpx
 import pytest
 
 pytest.importorskip("playwright", reason="the browser tests need playwright: make setup")
 
-from tests.browser.conftest import CHROMIUM, Service, Visitors, free_port, shown
+from tests.browser.conftest import LiveService, Visitors, shown
+from tests.kit.ports import free_port
 
 
 @asynccontextmanager
@@ -43,16 +42,15 @@ async def line_to(url: httpx.URL, port: int) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_numbers_go_stale_while_clickhouse_is_gone_and_recover(server_url: str, visitors: Visitors) -> None:
-    if not CHROMIUM:
-        pytest.skip("no browser; apt-get install chromium")
-    server, port, database = httpx.URL(server_url), free_port(), f"test_{uuid.uuid4().hex[:12]}"
-    through_line = server.copy_with(host="127.0.0.1", port=port, path=f"/{database}")
-    service: Service | None = None
-    try:
-        async with line_to(server, port):
-            service = await asyncio.to_thread(Service, {"PULSEHOUSE_CLICKHOUSE_URL": str(through_line)})
-            await asyncio.to_thread(service.start)
+async def test_numbers_go_stale_while_clickhouse_is_gone_and_recover(
+    server_url: str, server_database: str, visitors: Visitors
+) -> None:
+    server, port = httpx.URL(server_database), free_port()
+    through_line = str(server.copy_with(host="127.0.0.1", port=port))
+    with ExitStack() as stack:
+        async with line_to(httpx.URL(server_url), port):
+            service = await asyncio.to_thread(LiveService, clickhouse_url=through_line)
+            await asyncio.to_thread(stack.enter_context, service)
             live = await visitors.page()
             await live.goto(service.page("site_shop"))
             await shown(live, health="Live", active="0")
@@ -62,9 +60,4 @@ async def test_numbers_go_stale_while_clickhouse_is_gone_and_recover(server_url:
         async with line_to(server, port):
             await shown(live, health="Live")
             assert await live.locator("#banner").is_hidden()
-    finally:
-        if service:
-            await asyncio.to_thread(service.stop)
-        client = await asyncio.to_thread(clickhouse_connect.get_client, dsn=server_url)
-        await asyncio.to_thread(client.command, f"DROP DATABASE IF EXISTS {database}")
-        client.close()
+            await asyncio.to_thread(stack.close)

@@ -9,7 +9,8 @@ pytest.importorskip("playwright", reason="the browser tests need playwright: mak
 
 from playwright.async_api import Page, Request
 
-from tests.browser.conftest import Service, Visitors, eventually, hide
+from tests.browser.conftest import LiveService, Visitors, hide
+from tests.kit.waiting import until
 
 
 class Wire:
@@ -29,14 +30,14 @@ class Wire:
 
 
 async def test_a_page_is_counted_at_once_in_one_request_without_preflight(
-    service: Service, customer: str, visitors: Visitors
+    service: LiveService, customer: str, visitors: Visitors
 ) -> None:
     page = await visitors.page()
     wire = Wire(page)
     await page.goto(f"{customer}site_shop/landing?utm_source=mail&utm_medium=x&utm_term=y&secret=1#part")
-    await eventually(lambda: len(wire.requests) == 1)
+    await until(lambda: len(wire.requests) == 1)
     request = wire.requests[0]
-    assert (request.method, request.url) == ("POST", f"{service.url}api/track")
+    assert (request.method, request.url) == ("POST", f"{service.url}/api/track")
     assert request.headers["content-type"].startswith("text/plain")
     assert wire.signals == [
         {
@@ -47,18 +48,18 @@ async def test_a_page_is_counted_at_once_in_one_request_without_preflight(
             "path": "/site_shop/landing",
         }
     ]
-    await eventually(lambda: "/site_shop/landing" in service.realtime("site_shop")["pageBreakdown"])
+    await until(lambda: "/site_shop/landing" in service.realtime("site_shop")["pageBreakdown"])
     assert await page.evaluate("[document.cookie, localStorage.length, sessionStorage.length]") == ["", 0, 0]
     assert visitors.complaints == []
 
 
 async def test_navigation_inside_a_single_page_application_is_counted_once_each(
-    service: Service, customer: str, visitors: Visitors
+    service: LiveService, customer: str, visitors: Visitors
 ) -> None:
     page = await visitors.page()
     wire = Wire(page)
     await page.goto(f"{customer}site_shop/app")
-    await eventually(lambda: len(wire.pages) == 1)
+    await until(lambda: len(wire.pages) == 1)
     await page.evaluate(
         """() => {
             history.pushState(null, "", "/site_shop/app/list");
@@ -68,7 +69,7 @@ async def test_navigation_inside_a_single_page_application_is_counted_once_each(
         }"""
     )
     await page.go_back()
-    await eventually(lambda: len(wire.pages) == 4)
+    await until(lambda: len(wire.pages) == 4)
     assert [path.removeprefix("/site_shop") for path in wire.pages] == ["/app", "/app/list", "/app/detail", "/app/list"]
 
 
@@ -77,10 +78,10 @@ async def test_hash_routes_are_pages_by_option_only(customer: str, visitors: Vis
         page = await visitors.page()
         wire = Wire(page)
         await page.goto(f"{customer}site_shop/h?options={options}")
-        await eventually(lambda wire=wire: len(wire.pages) == 1)  # type: ignore[misc]
+        await until(lambda wire=wire: len(wire.pages) == 1)  # type: ignore[misc]
         await page.evaluate("location.hash = '#top'")
         await page.evaluate("location.hash = '#/users/3?tab=1'")
-        await eventually(lambda wire=wire, expected=expected: wire.pages == expected)  # type: ignore[misc]
+        await until(lambda wire=wire, expected=expected: wire.pages == expected)  # type: ignore[misc]
 
 
 async def test_a_visible_page_beats_every_30_seconds_and_a_hidden_one_is_silent(
@@ -90,14 +91,14 @@ async def test_a_visible_page_beats_every_30_seconds_and_a_hidden_one_is_silent(
     wire = Wire(page)
     await page.clock.install()
     await page.goto(f"{customer}site_shop/reading")
-    await eventually(lambda: len(wire.requests) == 1)
+    await until(lambda: len(wire.requests) == 1)
     await page.clock.run_for(60_000)
-    await eventually(lambda: len(wire.requests) == 3)
+    await until(lambda: len(wire.requests) == 3)
     assert wire.signals[1] == {"type": "heartbeat", "siteId": "site_shop", "path": "/site_shop/reading"}
     await hide(page, True)
     await page.clock.run_for(120_000)
     await hide(page, False)
-    await eventually(lambda: len(wire.requests) == 4)
+    await until(lambda: len(wire.requests) == 4)
     assert wire.signals[3]["type"] == "heartbeat"
 
 
@@ -110,7 +111,7 @@ async def test_a_wish_not_to_be_tracked_is_respected_by_option(customer: str, vi
     await page.goto(f"{customer}site_shop/wish?options=data-dnt")
     await page.evaluate("pulse.track('signup')")
     await page.goto(f"{customer}site_shop/no-wish")
-    await eventually(lambda: len(wire.requests) > 0)
+    await until(lambda: len(wire.requests) > 0)
     assert wire.pages == ["/site_shop/no-wish"]
     assert len(wire.requests) == 1
 
@@ -119,34 +120,34 @@ async def test_a_page_opened_offline_is_counted_when_the_network_is_back(custome
     page = await visitors.page()
     wire = Wire(page)
     await page.goto(f"{customer}site_shop/online")
-    await eventually(lambda: len(wire.requests) == 1)
+    await until(lambda: len(wire.requests) == 1)
     await page.context.set_offline(True)
     await page.evaluate("history.pushState(null, '', '/site_shop/tunnel')")
     await page.evaluate("history.pushState(null, '', '/site_shop/after-tunnel')")
     assert len(wire.requests) == 1
     await page.context.set_offline(False)
-    await eventually(lambda: wire.pages == ["/site_shop/online", "/site_shop/after-tunnel"])
+    await until(lambda: wire.pages == ["/site_shop/online", "/site_shop/after-tunnel"])
 
 
-async def test_without_beacons_signals_travel_by_fetch(service: Service, customer: str, visitors: Visitors) -> None:
+async def test_without_beacons_signals_travel_by_fetch(service: LiveService, customer: str, visitors: Visitors) -> None:
     page = await visitors.page()
     wire = Wire(page)
     await page.add_init_script("Navigator.prototype.sendBeacon = () => false")
     await page.goto(f"{customer}site_docs/fetched")
-    await eventually(lambda: "/site_docs/fetched" in service.realtime("site_docs")["pageBreakdown"])
+    await until(lambda: "/site_docs/fetched" in service.realtime("site_docs")["pageBreakdown"])
     assert [request.method for request in wire.requests] == ["POST"]
     assert wire.requests[0].headers["content-type"].startswith("text/plain")
     assert visitors.complaints == []
 
 
-async def test_signals_can_be_sent_by_hand(service: Service, customer: str, visitors: Visitors) -> None:
+async def test_signals_can_be_sent_by_hand(service: LiveService, customer: str, visitors: Visitors) -> None:
     page = await visitors.page()
     wire = Wire(page)
     await page.goto(f"{customer}site_shop/manual")
-    await eventually(lambda: len(wire.requests) == 1)
+    await until(lambda: len(wire.requests) == 1)
     await page.evaluate("pulse.track('signup', {category: 'plan', value: 3})")
     await page.evaluate("pulse.track('pageview', {path: '/virtual'})")
-    await eventually(lambda: len(wire.requests) == 3)
+    await until(lambda: len(wire.requests) == 3)
     assert wire.signals[1:] == [
         {
             "type": "event",
@@ -158,7 +159,7 @@ async def test_signals_can_be_sent_by_hand(service: Service, customer: str, visi
         },
         {"type": "pageview", "path": "/virtual", "siteId": "site_shop"},
     ]
-    await eventually(lambda: "/virtual" in service.realtime("site_shop")["pageBreakdown"])
+    await until(lambda: "/virtual" in service.realtime("site_shop")["pageBreakdown"])
 
 
 async def test_nothing_the_page_does_makes_the_tracker_throw(customer: str, visitors: Visitors) -> None:
@@ -173,7 +174,9 @@ async def test_nothing_the_page_does_makes_the_tracker_throw(customer: str, visi
     assert visitors.complaints == []
 
 
-async def test_a_second_copy_of_the_tracker_counts_nothing(service: Service, customer: str, visitors: Visitors) -> None:
+async def test_a_second_copy_of_the_tracker_counts_nothing(
+    service: LiveService, customer: str, visitors: Visitors
+) -> None:
     page = await visitors.page()
     wire = Wire(page)
     await page.goto(f"{customer}site_shop/twice")
@@ -184,16 +187,16 @@ async def test_a_second_copy_of_the_tracker_counts_nothing(service: Service, cus
             script.dataset.site = "site_shop";
             document.head.append(script);
         })""",
-        f"{service.url}js/pulse.js",
+        f"{service.url}/js/pulse.js",
     )
     await page.evaluate("pulse.track('marker')")
-    await eventually(lambda: any(signal.get("action") == "marker" for signal in wire.signals))
+    await until(lambda: any(signal.get("action") == "marker" for signal in wire.signals))
     assert wire.pages == ["/site_shop/twice"]
 
 
 async def test_a_browser_without_scripts_is_counted_by_the_pixel(
-    service: Service, customer: str, visitors: Visitors
+    service: LiveService, customer: str, visitors: Visitors
 ) -> None:
     page = await visitors.page(java_script_enabled=False)
     await page.goto(f"{customer}site_docs/no-scripts")
-    await eventually(lambda: "/site_docs/no-scripts" in service.realtime("site_docs")["pageBreakdown"])
+    await until(lambda: "/site_docs/no-scripts" in service.realtime("site_docs")["pageBreakdown"])

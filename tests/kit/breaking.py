@@ -1,4 +1,4 @@
-"""`pulsehouse serve` whose writer ends with a signal of page /break: `python -m tests.breaking --port PORT ...`."""
+"""`pulsehouse serve` whose writer ends with a signal of page /break: `python -m tests.kit.breaking --port PORT ...`."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ def create_worker() -> Any:
 
 def main() -> None:
     wiring.create_engine = create_breaking_engine
-    serve.Granian = lambda _target, **options: Granian("tests.breaking:create_worker", **options)  # type: ignore
+    serve.Granian = lambda _target, **options: Granian("tests.kit.breaking:create_worker", **options)  # type: ignore
     serve.serve()
 
 

@@ -1,4 +1,4 @@
-"""The service with a clock that stands at the time written in a file: `python -m tests.clocked --port PORT FILE`."""
+"""The service with a clock that stands at the time in a file: `python -m tests.kit.clocked --port PORT FILE`."""
 
 import argparse
 import asyncio

@@ -1,0 +1,1 @@
+"""What tests, the fault harness and the benchmark stand on."""
