@@ -1,6 +1,6 @@
 """How long polls of small sites take, with and without one large site that is polled all the time.
 
-    python -m bench.large_site --clickhouse http://default:@127.0.0.1:8123 [--visitors 1000000] [--seconds 20]
+    python -m bench.large_site --clickhouse http://default:@127.0.0.1:8123 [--workers 1] [--visitors 1000000]
 
 The database bench_* is made there and dropped at the end. Exit code 1 when the 95th percentile with the large site is
 more than 3 times that without it, or when a poll of a small site was refused.
@@ -76,6 +76,7 @@ async def poll(service: Service, seconds: float, large_pollers: int) -> tuple[Po
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clickhouse", metavar="URL", default=os.environ.get("CLICKHOUSE_URL"))
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--visitors", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, default=20)
     args = parser.parse_args()
@@ -83,7 +84,7 @@ def main() -> None:
         parser.error("name a ClickHouse server by --clickhouse or CLICKHOUSE_URL")
     with Database(args.clickhouse) as database:
         fill(database, args.visitors)
-        with serve(database.url) as service:
+        with serve(database.url, workers=args.workers) as service:
             without, _ = asyncio.run(poll(service, args.seconds, 0))
             small, large = asyncio.run(poll(service, args.seconds, LARGE_POLLERS))
     without.tell("small sites alone")
