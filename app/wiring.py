@@ -17,9 +17,11 @@ from litestar.handlers import HTTPRouteHandler
 from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
 from app.http.answers import EXCEPTION_HANDLERS
+from app.http.batch import batch_handlers
 from app.http.bodies import Bodies
 from app.http.health import health_handlers
 from app.http.openapi import serve_document
+from app.http.overview import overview_handlers
 from app.http.rate_limit import RateLimit
 from app.http.realtime import realtime_handlers
 from app.http.sites import site_handlers
@@ -31,6 +33,7 @@ from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
+from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
 from app.store.salts import Salts
 from app.store.server import ServerEngine
@@ -90,6 +93,7 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
             max_sites=settings.query_max_sites,
             shared_max_rows=settings.query_shared_max_rows,
         ),
+        overviews=Overviews(engine, statements, clock, timeout_s=settings.query_timeout_ms / 1000),
         refresh_s=settings.directory_refresh_ms / 1000,
     )
 
@@ -108,6 +112,8 @@ def create_handlers(settings: Settings, store: Store, bodies: Bodies) -> list[HT
     rate_limit = RateLimit(settings.track_max_signals_per_minute)
     handlers = [
         *realtime_handlers(store),
+        *batch_handlers(store, bodies),
+        *overview_handlers(store),
         *track_handlers(store, bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
         *site_handlers(store),
         *STATIC_HANDLERS,

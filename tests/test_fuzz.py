@@ -143,6 +143,8 @@ def make_welcome(case: schemathesis.Case) -> None:
     for sent in (case.query, case.body):
         if isinstance(sent, dict) and (positive or (isinstance(sent.get("siteId"), str) and sent["siteId"].strip())):
             sent["siteId"] = "site_a"
+        if isinstance(sent, dict) and positive and "siteIds" in sent:
+            sent["siteIds"] = ["site_a", "site_b"][: len(sent["siteIds"])]
     for signal in (case.body, *(events if isinstance(events, list) else [])):
         if isinstance(signal, dict) and positive:
             signal.update(path="/", timestamp=None)
@@ -176,6 +178,7 @@ def test_the_service_is_as_its_description_says(
         hold()
     if mode.is_positive:
         assert {("GET /api/realtime", 200), ("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
+        assert {("POST /api/realtime/batch", 200), ("GET /api/realtime/overview", 200)} < answers
 
 
 NAMES = sorted({field.encode_name.encode() for kind in (ServerBatch, ServerSignal) for field in fields(kind)} | {b"x"})

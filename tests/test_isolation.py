@@ -46,9 +46,12 @@ class CountingEngine:
         self.read: list[str] = []
         self.written: list[bytes] = []
 
-    async def fetch(self, _statement: Statement, parameters: Any = None) -> bytes:
+    async def fetch(self, statement: Statement, parameters: Any = None) -> bytes:
+        if statement.name == "overview":
+            # More than was asked for: the rows of everybody.
+            return b"".join(b'["%s",1,1,[0,0,0,0,1]]\n' % site.encode() for site in ASKED)
         self.read += parameters["sites"]
-        return b"".join(f"{site}\t1\tanswer of {site}\n".encode() for site in parameters["sites"])
+        return b"".join(f'{site}\t1\t"answer of {site}"\n'.encode() for site in parameters["sites"])
 
     async def execute(
         self, _statement: Statement, _parameters: Any = None, rows: bytes | None = None, **_options: Any
@@ -67,7 +70,7 @@ class Door:
         self.engine = CountingEngine()
         own = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
         self.store = create_store(own, clock=lambda: NOW)
-        for part in (self.store.reads, self.store.inserts):
+        for part in (self.store.reads, self.store.overviews, self.store.inserts):
             part._engine = self.engine  # type: ignore[assignment]
         self.store.tenants.require_fresh = lambda: None  # type: ignore[method-assign]
         self.store.tenants._sites.update(SITES)
@@ -85,6 +88,15 @@ class Door:
         body = {"siteId": site_id, "visitorId": "ann"}
         response = await self.client.post("/api/track", json=body, headers={"Authorization": f"Bearer {token}"})
         return response.status_code, response.content, sorted(response.headers.items())
+
+    async def batch(self, token: str, site_ids: list[str]) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {token}"}
+        response = await self.client.post("/api/realtime/batch", json={"siteIds": site_ids}, headers=headers)
+        return response.status_code, response.content
+
+    async def overview(self, token: str) -> tuple[int, list[str]]:
+        response = await self.client.get("/api/realtime/overview", headers={"Authorization": f"Bearer {token}"})
+        return response.status_code, [site["siteId"] for site in response.json().get("sites", [])]
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +125,7 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
     if not valid or key is None:
         assert read[:2] == write[:2] == INVALID
     elif reaches and key.scope in ("read", "admin"):
-        assert read[:2] == (200, f"answer of {site_id}".encode())
+        assert read[:2] == (200, f'"answer of {site_id}"'.encode())
     else:
         assert read[:2] == DENIED
     if valid and key and key.scope == "read":
@@ -124,6 +136,29 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
         assert write[:2] == (404, b'{"error":"Invalid site ID"}')
     assert door.engine.read == ([site_id] if read[0] == 200 else [])
     assert len(door.engine.written) == (write[0] == 200)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(keys, max_size=6), token=st.integers(0, 7), asked=st.sets(st.sampled_from(ASKED), min_size=1))
+def test_many_sites_in_one_call_are_no_way_around(door: Door, made: list[ApiKey], token: int, asked: set[str]) -> None:
+    directory = {key.token_sha256: key for key in made}
+    door.store.tenants._keys = directory
+    key = directory.get(hash_token(f"ph_live_{token}"))
+    valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
+    own = [site.id for site in SITES.values() if key and valid and key.may_read(site)]
+    door.engine.read.clear()
+
+    status, answer = door.portal.call(door.batch, f"ph_live_{token}", sorted(asked))
+    if not valid or key is None:
+        assert (status, answer) == INVALID
+    elif asked <= set(own):
+        assert status == 200
+    else:
+        assert (status, answer) == DENIED
+    assert sorted(door.engine.read) == (sorted(asked) if status == 200 else [])
+
+    status, shown = door.portal.call(door.overview, f"ph_live_{token}")
+    assert (status, shown) == (401 if not valid or key is None else 403 if key.scope == "write" else 200, own)
 
 
 def test_unknown_and_foreign_sites_cannot_be_told_apart(door: Door) -> None:

@@ -30,7 +30,11 @@ class OriginNotAllowed(Refusal):
     message = "Origin not allowed"
 
 
-class InvalidSignal(Refusal):
+class InvalidRequest(Refusal):
+    """A body or a parameter is not what it must be; the message names the field."""
+
+
+class InvalidSignal(InvalidRequest):
     """The body of /api/track is not what it must be; the message names the field."""
 
 

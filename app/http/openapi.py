@@ -43,7 +43,7 @@ def fixed_headers(headers: Mapping[str, str]) -> Json:
 
 
 def parameter(name: str, description: str, *, place: str = "query", required: bool = False, **more: Any) -> Json:
-    """The description of a parameter that is text."""
+    """The description of a parameter, text unless `type` says otherwise."""
     return {
         "name": name,
         "in": place,

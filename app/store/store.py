@@ -10,6 +10,7 @@ from app.store.engine import Engine, EngineError
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
 from app.store.migrations import load_migrations, migrate
+from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
 from app.store.salts import Salts
 from app.store.statements import Statement
@@ -32,6 +33,7 @@ class Store:
         inserts: GroupCommit,
         intake: Intake,
         reads: RealtimeReads,
+        overviews: Overviews,
         refresh_s: float,
     ) -> None:
         self.engine = engine
@@ -41,6 +43,7 @@ class Store:
         self.inserts = inserts
         self.intake = intake
         self.reads = reads
+        self.overviews = overviews
         self._statements = statements
         self._refresh_s = refresh_s
         self.applied: list[str] = []
