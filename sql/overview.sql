@@ -17,7 +17,7 @@ WITH
     own AS (
         SELECT id
         FROM sites FINAL
-        WHERE tenant = {tenant:String} AND ({site_id:String} = '' OR id = {site_id:String})
+        WHERE tenant = {tenant:String} AND removed_at IS NULL AND ({site_id:String} = '' OR id = {site_id:String})
     )
 SELECT
     site_id,

@@ -58,7 +58,7 @@ def test_every_endpoint_is_documented() -> None:
     engine = ServerEngine("http://nowhere.invalid", query_timeout_s=1, insert_timeout_s=1)
     app = create_app(Settings(), create_store(Settings(), engine=engine))
     endpoints = {
-        f"{method} {route.path}"
+        f"{method} {route.path_format}"
         for route in app.routes
         for method in route.methods
         if method not in ("OPTIONS", "HEAD")

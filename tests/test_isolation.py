@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio.from_thread
 import httpx
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,8 +46,16 @@ class CountingEngine:
     def __init__(self) -> None:
         self.read: list[str] = []
         self.written: list[bytes] = []
+        self.changed: list[tuple[str, Any]] = []
+        self.keys: list[ApiKey] = []
 
     async def fetch(self, statement: Statement, parameters: Any = None) -> bytes:
+        if statement.name == "sites/find":
+            return b"\n".join(_row(SITES[site]) for site in parameters["ids"] if site in SITES)
+        if statement.name == "keys/list_of_tenant":
+            return b"\n".join(_row(key) for key in self.keys if key.tenant == parameters["tenant"])
+        if statement.name in ("sites/list", "keys/list"):
+            return b""
         if statement.name == "overview":
             # More than was asked for: the rows of everybody.
             return b"".join(b'["%s",1,1,[0,0,0,0,1]]\n' % site.encode() for site in ASKED)
@@ -54,9 +63,20 @@ class CountingEngine:
         return b"".join(f'{site}\t1\t"answer of {site}"\n'.encode() for site in parameters["sites"])
 
     async def execute(
-        self, _statement: Statement, _parameters: Any = None, rows: bytes | None = None, **_options: Any
+        self, statement: Statement, parameters: Any = None, rows: bytes | None = None, **_options: Any
     ) -> None:
-        self.written.append(rows or b"")
+        if statement.name == "track/insert_signals":
+            self.written.append(rows or b"")
+        elif statement.name == "sites/add":
+            self.changed.append((statement.name, msgspec.json.decode(rows or b"")))
+        else:
+            self.changed.append((statement.name, parameters))
+
+
+def _row(of: Site | ApiKey) -> bytes:
+    """What is stored of a site or a key."""
+    times = dict.fromkeys(("created_at", "updated_at"), NOW) | dict.fromkeys(("removed_at", "cleared_at"))
+    return msgspec.json.encode(msgspec.structs.asdict(of) | times)
 
 
 class Door:
@@ -69,9 +89,7 @@ class Door:
     async def _open(self) -> None:
         self.engine = CountingEngine()
         own = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
-        self.store = create_store(own, clock=lambda: NOW)
-        for part in (self.store.reads, self.store.overviews, self.store.inserts):
-            part._engine = self.engine  # type: ignore[assignment]
+        self.store = create_store(own, engine=self.engine, clock=lambda: NOW)  # type: ignore[arg-type]
         self.store.tenants.require_fresh = lambda: None  # type: ignore[method-assign]
         self.store.tenants._sites.update(SITES)
         self.store.salts._salts = {(NOW + timedelta(days=days)).date(): b"salt" for days in (-1, 0, 1)}
@@ -93,6 +111,10 @@ class Door:
         headers = {"Authorization": f"Bearer {token}"}
         response = await self.client.post("/api/realtime/batch", json={"siteIds": site_ids}, headers=headers)
         return response.status_code, response.content
+
+    async def change(self, method: str, path: str, token: str, body: Any) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return (await self.client.request(method, path, json=body, headers=headers)).status_code
 
     async def overview(self, token: str) -> tuple[int, list[str]]:
         response = await self.client.get("/api/realtime/overview", headers={"Authorization": f"Bearer {token}"})
@@ -159,6 +181,69 @@ def test_many_sites_in_one_call_are_no_way_around(door: Door, made: list[ApiKey]
 
     status, shown = door.portal.call(door.overview, f"ph_live_{token}")
     assert (status, shown) == (401 if not valid or key is None else 403 if key.scope == "write" else 200, own)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    made=st.lists(keys, max_size=6, unique_by=lambda key: key.id),
+    token=st.integers(0, 7),
+    site_id=st.sampled_from(ASKED),
+    key_number=st.integers(0, 7),
+    call=st.sampled_from(["change", "remove", "add", "make key", "revoke key"]),
+)
+def test_an_admin_changes_nothing_outside_its_tenant(
+    door: Door, made: list[ApiKey], token: int, site_id: str, key_number: int, call: str
+) -> None:
+    directory = {key.token_sha256: key for key in made}
+    door.store.tenants._keys = directory
+    door.engine.keys = made
+    door.engine.changed.clear()
+    key, site = directory.get(hash_token(f"ph_live_{token}")), SITES.get(site_id)
+    method, path, body, done = {
+        "change": ("PATCH", f"/api/sites/{site_id}", {"name": "x"}, 200),
+        "remove": ("DELETE", f"/api/sites/{site_id}", None, 204),
+        "add": ("POST", "/api/sites", {"domains": ["a.example"], "id": site_id.strip()}, 201),
+        "make key": ("POST", "/api/keys", {"scope": "admin", "siteId": site_id}, 201),
+        "revoke key": ("DELETE", f"/api/keys/key_{key_number}", None, 204),
+    }[call]
+    if call == "make key":
+        new_key = ApiKey("key_new", key.tenant if key else "", "", "admin", site_id, None, None)
+        door.engine.keys = [*made, new_key]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.store.tenants.new_key_id", lambda: "key_new")
+        status = door.portal.call(door.change, method, path, f"ph_live_{token}", body)
+
+    valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
+    of_a_site = call in ("change", "remove")
+    own_site = bool(site and key and site.tenant == key.tenant and key.site_id in ("", site_id))
+    own_key = any(key and other.id == f"key_{key_number}" and other.tenant == key.tenant for other in made)
+    if not valid or key is None:
+        expected = 401
+    elif key.scope != "admin" or (key.site_id and not of_a_site):
+        expected = 403
+    elif call == "add":
+        expected = 409 if site_id.strip() in SITES else 201
+    else:
+        expected = done if (own_key if call == "revoke key" else own_site) else 404
+    assert status == expected
+    if status != done or key is None:
+        assert door.engine.changed == []
+        return
+    ((name, what),) = door.engine.changed
+    assert (
+        name
+        == {
+            "change": "sites/set",
+            "remove": "sites/remove",
+            "add": "sites/add",
+            "make key": "keys/add",
+            "revoke key": "keys/revoke",
+        }[call]
+    )
+    if call in ("add", "make key"):
+        assert what["tenant"] == key.tenant
+    else:
+        assert what["id"] == path.rpartition("/")[2]
 
 
 def test_unknown_and_foreign_sites_cannot_be_told_apart(door: Door) -> None:

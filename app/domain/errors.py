@@ -26,6 +26,16 @@ class UnknownSite(Refusal):
     message = "Invalid site ID"
 
 
+class NotFound(Refusal):
+    """No such site or key, or one of another tenant."""
+
+    message = "Not found"
+
+
+class IdTaken(Refusal):
+    """The id of a new site is in use, or was; by whom is not told."""
+
+
 class OriginNotAllowed(Refusal):
     message = "Origin not allowed"
 

@@ -11,7 +11,6 @@ from app.domain.keys import ApiKey
 from app.http.answers import EVERY_ANSWER, VARIES, answer_long_json
 from app.http.caller import Request, authenticate
 from app.http.openapi import TOKEN, answer, described, refusals
-from app.http.preflight import allow_preflight
 from app.store.store import Store
 from app.store.tenants import Tenants
 
@@ -48,7 +47,7 @@ def site_handlers(store: Store) -> list[HTTPRouteHandler]:
         caller.key.require_scope("read")
         return await answer_long_json(request, await lists.of(caller.key))
 
-    return [allow_preflight("/api/sites", "GET, OPTIONS", "Authorization"), get_sites]
+    return [get_sites]
 
 
 class SiteLists:

@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
+from app.store.administration import Administration
 from app.store.engine import Engine, EngineError
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
 from app.store.migrations import load_migrations, migrate
 from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
+from app.store.removals import Removals
 from app.store.salts import Salts
 from app.store.statements import Statement
 from app.store.tenants import Tenants
@@ -30,6 +32,8 @@ class Store:
         *,
         tenants: Tenants,
         salts: Salts,
+        removals: Removals,
+        administration: Administration,
         inserts: GroupCommit,
         intake: Intake,
         reads: RealtimeReads,
@@ -40,6 +44,8 @@ class Store:
         self.clock = clock
         self.tenants = tenants
         self.salts = salts
+        self.administration = administration
+        self.removals = removals
         self.inserts = inserts
         self.intake = intake
         self.reads = reads
@@ -71,6 +77,9 @@ class Store:
         self._repeating = [
             asyncio.create_task(self._repeat(self.refresh, "refresh sites, keys and salts"), name="refresh"),
             asyncio.create_task(self._repeat(self.delete_salts, "delete salts that have served"), name="delete salts"),
+            asyncio.create_task(
+                self._repeat(self.removals.clear_due, "delete the rows of removed sites"), name="clear removed sites"
+            ),
         ]
         for task in (self.inserts.start(), *self._repeating):
             task.add_done_callback(self._note_end)

@@ -1,10 +1,7 @@
--- sites/add: stores a new site.
+-- sites/add: stores new sites, all or none.
 --
--- Serves   `pulsehouse site add`, the demo
--- Params   id       String         the site's id
---          tenant   String         its owner
---          domains  Array(String)  its host names, lower case
---          name     String         its name for people
-INSERT INTO sites (id, tenant, domains, name, created_at)
-SETTINGS async_insert = 0
-SELECT {id:String}, {tenant:String}, {domains:Array(String)}, {name:String}, now64(3, 'UTC')
+-- Serves   POST /api/sites, `pulsehouse site add` and `import`, the demo
+-- Rows     id, tenant, domains, name
+INSERT INTO sites (id, tenant, domains, name)
+SETTINGS async_insert = 0, input_format_parallel_parsing = 0
+FORMAT JSONEachRow

@@ -1,0 +1,13 @@
+-- keys/list_of_tenant: the API keys of a tenant, revoked and expired ones included.
+--
+-- Serves   /api/keys
+-- Reads    api_keys (0002)
+-- Params   tenant  String  whose keys
+-- Returns  id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at, updated_at (RFC 3339, UTC)
+-- Order    created_at, id
+SELECT id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at, updated_at
+FROM api_keys FINAL
+WHERE tenant = {tenant:String}
+ORDER BY created_at, id
+SETTINGS date_time_output_format = 'iso'
+FORMAT JSONEachRow
