@@ -25,6 +25,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     trusted_proxies: str = ""
     directory_refresh_ms: Milliseconds = 1_000
     directory_max_age_ms: Milliseconds = 5_000
+    removal_delay_ms: Milliseconds = 60_000
     query_timeout_ms: Milliseconds = 5_000
     query_max_statements: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
     query_max_sites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000

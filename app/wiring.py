@@ -17,22 +17,29 @@ from litestar.handlers import HTTPRouteHandler
 from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
 from app.http.answers import EXCEPTION_HANDLERS
+from app.http.batch import batch_handlers
 from app.http.bodies import Bodies
 from app.http.health import health_handlers
+from app.http.keys import key_handlers
 from app.http.openapi import serve_document
+from app.http.overview import overview_handlers
 from app.http.rate_limit import RateLimit
 from app.http.realtime import realtime_handlers
+from app.http.site_changes import site_change_handlers
 from app.http.sites import site_handlers
 from app.http.static import STATIC_HANDLERS
 from app.http.track import track_handlers
 from app.http.under_way import UnderWay
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
+from app.store.administration import Administration
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
+from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
+from app.store.removals import Removals
 from app.store.salts import Salts
 from app.store.server import ServerEngine
 from app.store.statements import load_statements
@@ -63,12 +70,16 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
     engine = engine or create_engine(settings)
     statements = load_statements()
     salts = Salts(engine, statements)
+    tenants = Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000)
+    removals = Removals(engine, statements, tenants, delay_ms=settings.removal_delay_ms)
     return Store(
         engine,
         statements,
         clock,
-        tenants=Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000),
+        tenants=tenants,
         salts=salts,
+        removals=removals,
+        administration=Administration(tenants, removals),
         inserts=GroupCommit(
             engine,
             statements,
@@ -91,6 +102,7 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
             max_sites=settings.query_max_sites,
             shared_max_rows=settings.query_shared_max_rows,
         ),
+        overviews=Overviews(engine, statements, clock, timeout_s=settings.query_timeout_ms / 1000),
         refresh_s=settings.directory_refresh_ms / 1000,
     )
 
@@ -109,8 +121,12 @@ def create_handlers(settings: Settings, store: Store, bodies: Bodies) -> list[HT
     rate_limit = RateLimit(settings.track_max_signals_per_minute)
     handlers = [
         *realtime_handlers(store),
+        *batch_handlers(store, bodies),
+        *overview_handlers(store),
         *track_handlers(store, bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
+        *site_change_handlers(store, bodies),
         *site_handlers(store),
+        *key_handlers(store, bodies),
         *STATIC_HANDLERS,
         *health_handlers(store),
     ]

@@ -40,8 +40,9 @@ keys = st.builds(
 )
 
 
-def lines(rows: Iterable[dict[str, Any]]) -> bytes:
-    return msgspec.json.Encoder().encode_lines(rows)
+def result(rows: Iterable[dict[str, Any]]) -> bytes:
+    """Rows in ClickHouse's format JSON."""
+    return msgspec.json.encode({"data": list(rows)})
 
 
 class CountingEngine:
@@ -53,31 +54,48 @@ class CountingEngine:
         self.keys: list[ApiKey] = []
         self.read: list[str] = []
         self.written: list[bytes] = []
+        self.changed: list[tuple[str, Any]] = []
 
     async def create_database(self, statement: Statement) -> None:
         """It needs none."""
 
     async def fetch(self, statement: Statement, parameters: Any = None) -> bytes:
-        times = {"created_at": NOW, "updated_at": NOW}
+        if statement.name == "sites/find":
+            return result(_row(SITES[site]) for site in parameters["ids"] if site in SITES)
+        if statement.name == "keys/list_of_tenant":
+            return result(_row(key) for key in self.keys if key.tenant == parameters["tenant"])
+        if statement.name == "overview":
+            # More than was asked for: the rows of everybody.
+            return b"".join(b'["%s",1,1,[0,0,0,0,1]]\n' % site.encode() for site in ASKED)
         if statement.name == "sites/list":
-            return lines(msgspec.to_builtins(site) | times for site in SITES.values())
+            return result(_row(site) for site in SITES.values())
         if statement.name == "keys/list":
-            return lines(msgspec.structs.asdict(key) | times for key in self.keys)
+            return result(_row(key) for key in self.keys)
         if statement.name == "salts/list":
             days = [(NOW + timedelta(days=days)).date() for days in (-1, 0, 1)]
-            return lines({"day": day, "salt": "5a17", "served": False} for day in days)
+            return result({"day": day, "salt": "5a17", "served": False} for day in days)
         assert statement.name == "realtime"
         self.read += parameters["sites"]
-        return b"".join(f"{site}\t1\tanswer of {site}\n".encode() for site in parameters["sites"])
+        return b"".join(f'{site}\t1\t"answer of {site}"\n'.encode() for site in parameters["sites"])
 
     async def execute(
         self, statement: Statement, parameters: Any = None, rows: bytes | None = None, **_options: Any
     ) -> None:
-        assert statement.name == "track/insert_signals"
-        self.written.append(rows or b"")
+        if statement.name == "track/insert_signals":
+            self.written.append(rows or b"")
+        elif statement.name == "sites/add":
+            self.changed.append((statement.name, msgspec.json.decode(rows or b"")))
+        else:
+            self.changed.append((statement.name, parameters))
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _row(of: Site | ApiKey) -> dict[str, Any]:
+    """What is stored of a site or a key."""
+    times = dict.fromkeys(("created_at", "updated_at"), NOW) | dict.fromkeys(("removed_at", "cleared_at"))
+    return msgspec.structs.asdict(of) | times
 
 
 class Door:
@@ -112,6 +130,19 @@ class Door:
         response = await self.client.post("/api/track", json=body, headers={"Authorization": f"Bearer {token}"})
         return response.status_code, response.content, sorted(response.headers.items())
 
+    async def batch(self, token: str, site_ids: list[str]) -> tuple[int, bytes]:
+        headers = {"Authorization": f"Bearer {token}"}
+        response = await self.client.post("/api/realtime/batch", json={"siteIds": site_ids}, headers=headers)
+        return response.status_code, response.content
+
+    async def change(self, method: str, path: str, token: str, body: Any) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return (await self.client.request(method, path, json=body, headers=headers)).status_code
+
+    async def overview(self, token: str) -> tuple[int, list[str]]:
+        response = await self.client.get("/api/realtime/overview", headers={"Authorization": f"Bearer {token}"})
+        return response.status_code, [site["siteId"] for site in response.json().get("sites", [])]
+
 
 @pytest.fixture(scope="module")
 def door() -> Iterator[Door]:
@@ -140,7 +171,7 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
     if not valid or key is None:
         assert read[:2] == write[:2] == INVALID
     elif reaches and key.scope in ("read", "admin"):
-        assert read[:2] == (200, f"answer of {site_id}".encode())
+        assert read[:2] == (200, f'"answer of {site_id}"'.encode())
     else:
         assert read[:2] == DENIED
     if valid and key and key.scope == "read":
@@ -151,6 +182,91 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
         assert write[:2] == (404, b'{"error":"Invalid site ID"}')
     assert door.engine.read == ([site_id] if read[0] == 200 else [])
     assert len(door.engine.written) == (write[0] == 200)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(keys, max_size=6), token=st.integers(0, 7), asked=st.sets(st.sampled_from(ASKED), min_size=1))
+def test_many_sites_in_one_call_are_no_way_around(door: Door, made: list[ApiKey], token: int, asked: set[str]) -> None:
+    directory = {key.token_sha256: key for key in made}
+    door.portal.call(door.give, made)
+    key = directory.get(hash_token(f"ph_live_{token}"))
+    valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
+    own = [site.id for site in SITES.values() if key and valid and key.may_read(site)]
+    door.engine.read.clear()
+
+    status, answer = door.portal.call(door.batch, f"ph_live_{token}", sorted(asked))
+    if not valid or key is None:
+        assert (status, answer) == INVALID
+    elif asked <= set(own):
+        assert status == 200
+    else:
+        assert (status, answer) == DENIED
+    assert sorted(door.engine.read) == (sorted(asked) if status == 200 else [])
+
+    status, shown = door.portal.call(door.overview, f"ph_live_{token}")
+    assert (status, shown) == (401 if not valid or key is None else 403 if key.scope == "write" else 200, own)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    made=st.lists(keys, max_size=6, unique_by=lambda key: key.id),
+    token=st.integers(0, 7),
+    site_id=st.sampled_from(ASKED),
+    key_number=st.integers(0, 7),
+    call=st.sampled_from(["change", "remove", "add", "make key", "revoke key"]),
+)
+def test_an_admin_changes_nothing_outside_its_tenant(
+    door: Door, made: list[ApiKey], token: int, site_id: str, key_number: int, call: str
+) -> None:
+    directory = {key.token_sha256: key for key in made}
+    door.portal.call(door.give, made)
+    door.engine.changed.clear()
+    key, site = directory.get(hash_token(f"ph_live_{token}")), SITES.get(site_id)
+    method, path, body, done = {
+        "change": ("PATCH", f"/api/sites/{site_id}", {"name": "x"}, 200),
+        "remove": ("DELETE", f"/api/sites/{site_id}", None, 204),
+        "add": ("POST", "/api/sites", {"domains": ["a.example"], "id": site_id.strip()}, 201),
+        "make key": ("POST", "/api/keys", {"scope": "admin", "siteId": site_id}, 201),
+        "revoke key": ("DELETE", f"/api/keys/key_{key_number}", None, 204),
+    }[call]
+    if call == "make key":
+        new_key = ApiKey("key_new", key.tenant if key else "", "", "admin", site_id, None, None)
+        door.engine.keys = [*made, new_key]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.store.tenants.new_key_id", lambda: "key_new")
+        status = door.portal.call(door.change, method, path, f"ph_live_{token}", body)
+
+    valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
+    of_a_site = call in ("change", "remove")
+    own_site = bool(site and key and site.tenant == key.tenant and key.site_id in ("", site_id))
+    own_key = any(key and other.id == f"key_{key_number}" and other.tenant == key.tenant for other in made)
+    if not valid or key is None:
+        expected = 401
+    elif key.scope != "admin" or (key.site_id and not of_a_site):
+        expected = 403
+    elif call == "add":
+        expected = 409 if site_id.strip() in SITES else 201
+    else:
+        expected = done if (own_key if call == "revoke key" else own_site) else 404
+    assert status == expected
+    if status != done or key is None:
+        assert door.engine.changed == []
+        return
+    ((name, what),) = door.engine.changed
+    assert (
+        name
+        == {
+            "change": "sites/set",
+            "remove": "sites/remove",
+            "add": "sites/add",
+            "make key": "keys/add",
+            "revoke key": "keys/revoke",
+        }[call]
+    )
+    if call in ("add", "make key"):
+        assert what["tenant"] == key.tenant
+    else:
+        assert what["id"] == path.rpartition("/")[2]
 
 
 def test_unknown_and_foreign_sites_cannot_be_told_apart(door: Door) -> None:

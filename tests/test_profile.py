@@ -134,7 +134,9 @@ async def test_a_write_stores_the_same_once_or_fails(api: Api, client: Client, s
         assert (answer["activeVisitors"], answer["pageviewsLast5Min"], len(answer["recentPageviews"])) == (3, 8, 8)
         assert answer["pageBreakdown"] == {"/page/0": 1, "/page/2": 1, "/page/1": 1}
         assert await api.select("SELECT count() FROM signals") == "8"
-    if await execute(client, "sites/add", settings, id="site_c", tenant="acme", domains=["c.example"], name="c"):
+    site = b'{"id": "site_c", "tenant": "acme", "domains": ["c.example"], "name": "c"}'
+    assert not await execute(client, "sites/add", settings, site + b'{"id": 1, "domains": "none"}')
+    if await execute(client, "sites/add", settings, site):
         assert await api.select("SELECT domains[1] FROM sites WHERE id = 'site_c'") == "c.example"
     key_id, token = await api.add_key("read")
     if await execute(client, "keys/revoke", settings, id=key_id):

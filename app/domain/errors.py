@@ -26,11 +26,25 @@ class UnknownSite(Refusal):
     message = "Invalid site ID"
 
 
+class NotFound(Refusal):
+    """No such site or key, or one of another tenant."""
+
+    message = "Not found"
+
+
+class IdTaken(Refusal):
+    """The id of a new site is in use, or was; by whom is not told."""
+
+
 class OriginNotAllowed(Refusal):
     message = "Origin not allowed"
 
 
-class InvalidSignal(Refusal):
+class InvalidRequest(Refusal):
+    """A body or a parameter is not what it must be; the message names the field."""
+
+
+class InvalidSignal(InvalidRequest):
     """The body of /api/track is not what it must be; the message names the field."""
 
 

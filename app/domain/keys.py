@@ -6,11 +6,12 @@ from datetime import datetime
 
 import msgspec
 
-from app.domain.errors import AccessDenied
+from app.domain.errors import AccessDenied, InvalidValue
 from app.domain.sites import Site
 
 TOKEN_PREFIX = "ph_live_"
 SCOPES = ("read", "write", "admin")
+MAX_EXPIRY_DAYS = 36_500
 
 
 class ApiKey(msgspec.Struct, frozen=True):
@@ -41,6 +42,20 @@ class ApiKey(msgspec.Struct, frozen=True):
         """Raise AccessDenied unless the key has the scope (`admin` has all)."""
         if self.scope not in (scope, "admin"):
             raise AccessDenied
+
+
+def clean_scope(text: str) -> str:
+    """Return a scope. Raises InvalidValue."""
+    if text not in SCOPES:
+        raise InvalidValue("scope", f"use one of {', '.join(SCOPES)}")
+    return text
+
+
+def clean_expiry(days: int | None) -> int | None:
+    """Return in how many days a key expires; None for never. Raises InvalidValue."""
+    if days is not None and not 1 <= days <= MAX_EXPIRY_DAYS:
+        raise InvalidValue("expires-days", f"use 1 to {MAX_EXPIRY_DAYS}")
+    return days
 
 
 def new_key_id() -> str:

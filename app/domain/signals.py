@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from app.domain.errors import InvalidSignal, SiteIdRequired, TooLarge
+from app.domain.json_bodies import naming_fields
 
 PAGE_MAX_CHARACTERS = 2048
 TEXT_MAX_CHARACTERS = 1024
@@ -110,21 +111,13 @@ def read_body(body: bytes, max_signals: int, kind: type[Signal]) -> tuple[Sequen
     `kind` is ServerSignal for callers with a `write` key, else Signal.
     Raises InvalidSignal naming the field, SiteIdRequired, or TooLarge for more than `max_signals`.
     """
-    try:
+    with naming_fields(InvalidSignal):
         body.decode()
         form = _decode_form(body)
         is_batch = form.batch or bool(form.events)
         if is_batch:
             _require_few(form.events, max_signals)
         batch = _decode_batch[kind](body) if is_batch else Batch([_decode_signal[kind](body)])
-    except msgspec.ValidationError as error:
-        raise InvalidSignal(_name_field(error)) from None
-    except UnicodeDecodeError:
-        raise InvalidSignal("body: not UTF-8") from None
-    except RecursionError:
-        raise InvalidSignal("body: nested too deeply") from None
-    except msgspec.DecodeError:
-        raise InvalidSignal("body: not JSON") from None
     signals = [
         signal if signal.site_id is not None else msgspec.structs.replace(signal, site_id=batch.site_id)
         for signal in batch.events
@@ -179,10 +172,3 @@ def clean_referrer(referrer: str | None) -> str:
 def clean_text(value: str | None) -> str:
     """Return a campaign value without surrounding blanks and control characters; empty where not given."""
     return _CONTROL.sub("", value).strip() if value else ""
-
-
-def _name_field(error: msgspec.ValidationError) -> str:
-    """Turn "Expected `str`, got `int` - at `$.events[3].path`" into "events[3].path: expected str, got int"."""
-    what, _, where = str(error).partition(" - at ")
-    what = what.replace("`", "")
-    return f"{where.strip('`').removeprefix('$').removeprefix('.') or 'body'}: {what[:1].lower()}{what[1:]}"

@@ -2,10 +2,15 @@
 
 import re
 import secrets
+from collections.abc import Sequence
 
 import msgspec
 
 from app.domain.errors import InvalidValue
+
+MAX_DOMAINS = 100
+NAME_MAX_CHARACTERS = 200
+HOST_MAX_CHARACTERS = 253  # RFC 1035, without the length bytes
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
@@ -29,6 +34,26 @@ class Site(msgspec.Struct, frozen=True):
         return host.removeprefix("www.") in {domain.removeprefix("www.") for domain in self.domains}
 
 
+def make_site(tenant: str, domains: Sequence[str], name: str | None = None, site_id: str | None = None) -> Site:
+    """A new site by all the rules: its name is the first domain and its id is made up where not given.
+
+    Raises InvalidValue.
+    """
+    hosts = clean_hosts(domains)
+    new_id = clean_site_id(site_id if site_id is not None else new_site_id())
+    return Site(new_id, clean_tenant(tenant), hosts, clean_name(name) if name is not None else hosts[0])
+
+
+def change_site(site: Site, domains: Sequence[str] | None, name: str | None) -> Site:
+    """The site with other domains, another name, or both; what is None stays. Raises InvalidValue."""
+    return Site(
+        site.id,
+        site.tenant,
+        site.domains if domains is None else clean_hosts(domains),
+        site.name if name is None else clean_name(name),
+    )
+
+
 def new_site_id() -> str:
     return "site_" + secrets.token_hex(5)
 
@@ -47,6 +72,22 @@ def clean_tenant(text: str) -> str:
     return text.strip()
 
 
+def clean_name(text: str) -> str:
+    """Return a name for people without surrounding blanks. Raises InvalidValue."""
+    name = text.strip()
+    if not 1 <= len(name) <= NAME_MAX_CHARACTERS or not name.isprintable():
+        raise InvalidValue("name", f"use 1 to {NAME_MAX_CHARACTERS} printable characters")
+    return name
+
+
+def clean_hosts(domains: Sequence[str]) -> tuple[str, ...]:
+    """Return the host names of a site, each once. Raises InvalidValue."""
+    hosts = tuple(dict.fromkeys(map(clean_host, domains)))
+    if not 1 <= len(hosts) <= MAX_DOMAINS:
+        raise InvalidValue("domain", f"use 1 to {MAX_DOMAINS} host names")
+    return hosts
+
+
 def clean_host(text: str) -> str:
     """Return a host name in lower case and ASCII; a scheme and a slash at the end are dropped. Raises InvalidValue."""
     host = text.strip().lower().removeprefix("https://").removeprefix("http://").rstrip("/")
@@ -54,6 +95,6 @@ def clean_host(text: str) -> str:
         host = host.encode("idna").decode() if not host.isascii() else host
     except UnicodeError:
         host = ""
-    if not _HOST.fullmatch(host):
+    if len(host) > HOST_MAX_CHARACTERS or not _HOST.fullmatch(host):
         raise InvalidValue("domain", f"{text!r} is not a host name; use one like example.com, without port and path")
     return host

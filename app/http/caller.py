@@ -27,10 +27,14 @@ class Caller:
 
     def readable(self, site_id: str) -> Site:
         """Return a site that the caller may read. Raises AccessDenied, the same where there is none."""
-        site = self._tenants.site(site_id)
-        if site is None or not self.key.may_read(site):
+        site = self.readable_or_none(site_id)
+        if site is None:
             raise AccessDenied
         return site
+
+    def readable_or_none(self, site_id: str) -> Site | None:
+        site = self._tenants.site(site_id)
+        return site if site and self.key.may_read(site) else None
 
 
 def authenticate(request: Request, store: Store) -> Caller:

@@ -28,6 +28,9 @@ answered without a body, 431."""
 
 Json = dict[str, Any]
 
+_PARAMETER = re.compile(r"{(\w+):\w+}")
+"""How Litestar writes a parameter of a path: with its type, which OpenAPI keeps elsewhere."""
+
 TOKEN: list[Json] = [{"token": []}]
 TOKEN_OR_NONE: list[Json] = [{}, {"token": []}]
 
@@ -43,7 +46,7 @@ def fixed_headers(headers: Mapping[str, str]) -> Json:
 
 
 def parameter(name: str, description: str, *, place: str = "query", required: bool = False, **more: Any) -> Json:
-    """The description of a parameter that is text."""
+    """The description of a parameter, text unless `type` says otherwise."""
     return {
         "name": name,
         "in": place,
@@ -106,7 +109,7 @@ def make_document(handlers: Iterable[HTTPRouteHandler]) -> bytes:
 
     paths: dict[str, Json] = {}
     for handler in handlers:
-        for path in sorted(handler.paths):
+        for path in (_PARAMETER.sub(r"{\1}", path) for path in sorted(handler.paths)):
             for method in sorted(handler.http_methods):
                 name = re.sub(r"\W", "_", handler.name or handler.handler_name.partition("_")[2])
                 operation = {

@@ -7,7 +7,7 @@ from app.http.answers import CORS
 from app.http.openapi import answer, described
 
 
-def allow_preflight(path: str, methods: str, headers: str) -> HTTPRouteHandler:
+def allow_preflight(path: str, methods: str, headers: str, *, name: str | None = None) -> HTTPRouteHandler:
     """A handler that allows a path's methods and request headers, for two hours.
 
     It goes before the path's other handlers: Litestar adds its own OPTIONS handler to a path that has none yet.
@@ -24,7 +24,7 @@ def allow_preflight(path: str, methods: str, headers: str) -> HTTPRouteHandler:
         path,
         http_method=["OPTIONS"],
         opt=operation,
-        name=path.rpartition("/")[2],
+        name=name or path.rpartition("/")[2],
     )
     async def answer_preflight() -> Response[None]:
         """Allow a request from any origin."""

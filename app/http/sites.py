@@ -8,10 +8,9 @@ from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from app.domain.keys import ApiKey
-from app.http.answers import answer_json
+from app.http.answers import EVERY_ANSWER, VARIES, answer_long_json
 from app.http.caller import Request, authenticate
 from app.http.openapi import TOKEN, answer, described, refusals
-from app.http.preflight import allow_preflight
 from app.store.store import Store
 from app.store.tenants import Tenants
 
@@ -33,7 +32,7 @@ class SiteList(msgspec.Struct, frozen=True):
 
 SITES = described(
     "Sites that the token may read",
-    {200: answer("The sites, by name", SiteList), **refusals(401, 403, 503)},
+    {200: answer("The sites, by name", SiteList, {**EVERY_ANSWER, **VARIES}), **refusals(401, 403, 503)},
     security=TOKEN,
 )
 
@@ -46,9 +45,9 @@ def site_handlers(store: Store) -> list[HTTPRouteHandler]:
         """Return the sites that the token may read, by name."""
         caller = authenticate(request, store)
         caller.key.require_scope("read")
-        return answer_json(await lists.of(caller.key))
+        return await answer_long_json(request, await lists.of(caller.key))
 
-    return [allow_preflight("/api/sites", "GET, OPTIONS", "Authorization"), get_sites]
+    return [get_sites]
 
 
 class SiteLists:

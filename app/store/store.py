@@ -8,11 +8,14 @@ import msgspec
 
 from app.domain.clock import Clock
 from app.domain.errors import StartupError, Unavailable
+from app.store.administration import Administration
 from app.store.engine import Engine, EngineError, Result, decode_rows
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
 from app.store.migrations import load_migrations, migrate
+from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
+from app.store.removals import Removals
 from app.store.salts import Salts
 from app.store.statements import Statement
 from app.store.tenants import Tenants
@@ -39,18 +42,24 @@ class Store:
         *,
         tenants: Tenants,
         salts: Salts,
+        removals: Removals,
+        administration: Administration,
         inserts: GroupCommit,
         intake: Intake,
         reads: RealtimeReads,
+        overviews: Overviews,
         refresh_s: float,
     ) -> None:
         self.engine = engine
         self.clock = clock
         self.tenants = tenants
         self.salts = salts
+        self.administration = administration
+        self.removals = removals
         self.inserts = inserts
         self.intake = intake
         self.reads = reads
+        self.overviews = overviews
         self._statements = statements
         self._refresh_s = refresh_s
         self.applied: list[str] = []
@@ -78,6 +87,9 @@ class Store:
         self._repeating = [
             asyncio.create_task(self._repeat(self.refresh, "refresh sites, keys and salts"), name="refresh"),
             asyncio.create_task(self._repeat(self.delete_salts, "delete salts that have served"), name="delete salts"),
+            asyncio.create_task(
+                self._repeat(self.removals.clear_due, "delete the rows of removed sites"), name="clear removed sites"
+            ),
         ]
         for task in (self.inserts.start(), *self._repeating):
             task.add_done_callback(self._note_end)

@@ -1,8 +1,9 @@
 """Sites and API keys: kept in memory by every worker, so that checking a request costs no query; and changed."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -28,6 +29,8 @@ class SiteRow(Site, frozen=True):
     """A site with its times, as sites/list returns it."""
 
     created_at: datetime
+    removed_at: datetime | None
+    cleared_at: datetime | None
     updated_at: datetime
 
 
@@ -40,6 +43,7 @@ class ApiKeyRow(ApiKey, frozen=True):
 
 _SITES = msgspec.json.Decoder(Result[SiteRow])
 _KEYS = msgspec.json.Decoder(Result[ApiKeyRow])
+_ENCODER = msgspec.json.Encoder()
 
 
 class Tenants:
@@ -56,7 +60,10 @@ class Tenants:
         # The newest rows known, by the clock of ClickHouse: a worker's own may stand still, step or run ahead.
         self._newest_site = self._newest_key = EVER
         self._refreshed_at_s = self._read_all_at_s = float("-inf")
+        self._refreshing = asyncio.Lock()
         self._skipped: set[str] = set()
+        self.to_clear: set[str] = set()
+        """Removed sites whose rows are to be deleted from the other tables."""
 
     def require_fresh(self) -> None:
         """Raise Unavailable when a revocation could have been missed: the last refresh is too long ago."""
@@ -76,15 +83,16 @@ class Tenants:
 
     async def refresh(self) -> None:
         """Read what changed. Raises EngineError; what is known stays."""
+        async with self._refreshing:  # one after the other: none puts back what a later one has read
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         started_at_s = time.clock_gettime(CLOCK)
         read_all = started_at_s - self._read_all_at_s >= READ_ALL_EVERY_S
         sites = await self._read_sites(EVER if read_all else self._newest_site)
         keys = await self._read_keys(EVER if read_all else self._newest_key)
         for row in sites:
-            site = Site(row.id, row.tenant, row.domains, row.name)
-            if self._is_readable(site.id) and self._sites.get(site.id) != site:
-                self._sites[site.id] = site
-                self.sites_version += 1
+            self._take_site(row)
         for key in keys:
             self._keys[key.token_sha256] = ApiKey(
                 key.id, key.tenant, key.token_sha256, key.scope, key.site_id, key.expires_at, key.revoked_at
@@ -95,22 +103,49 @@ class Tenants:
         if read_all:
             self._read_all_at_s = started_at_s
 
+    def _take_site(self, row: SiteRow) -> None:
+        if row.removed_at:
+            (self.to_clear.discard if row.cleared_at else self.to_clear.add)(row.id)
+            if self._sites.pop(row.id, None):
+                self.sites_version += 1
+            return
+        self.to_clear.discard(row.id)
+        site = Site(row.id, row.tenant, row.domains, row.name)
+        if self._is_readable(site.id) and self._sites.get(site.id) != site:
+            self._sites[site.id] = site
+            self.sites_version += 1
+
     async def list_sites(self) -> list[SiteRow]:
         """All sites, by id. Raises EngineError."""
-        return await self._read_sites(EVER)
+        return [row for row in await self._read_sites(EVER) if row.removed_at is None]
+
+    async def find_sites(self, site_ids: Sequence[str]) -> dict[str, SiteRow]:
+        """The sites with these ids, by id, as they are stored now; removed ones included. Raises EngineError."""
+        found = await self._engine.fetch(self._statements["sites/find"], {"ids": list(site_ids)})
+        return {row.id: row for row in decode_rows(found, _SITES)}
 
     async def add_site(self, site_id: str, tenant: str, domains: list[str], name: str) -> None:
         """Store a site. Raises EngineError."""
-        parameters = {"id": site_id, "tenant": tenant, "domains": domains, "name": name}
-        await self._engine.execute(self._statements["sites/add"], parameters)
+        await self.add_sites([Site(site_id, tenant, tuple(domains), name)])
+
+    async def add_sites(self, sites: Sequence[Site]) -> None:
+        """Store new sites, all or none. Raises EngineError."""
+        await self._engine.execute(self._statements["sites/add"], rows=_ENCODER.encode_lines(sites))
 
     async def set_site(self, site_id: str, domains: list[str], name: str) -> None:
         """Change a site that there is. Raises EngineError."""
         await self._engine.execute(self._statements["sites/set"], {"id": site_id, "domains": domains, "name": name})
 
-    async def list_keys(self) -> list[ApiKeyRow]:
-        """All keys, oldest first, revoked and expired ones included. Raises EngineError."""
-        return await self._read_keys(EVER)
+    async def remove_site(self, site_id: str) -> None:
+        """Remove a site that there is; its rows are deleted later. Raises EngineError."""
+        await self._engine.execute(self._statements["sites/remove"], {"id": site_id})
+
+    async def list_keys(self, tenant: str | None = None) -> list[ApiKeyRow]:
+        """All keys, or those of a tenant, oldest first, revoked and expired ones included. Raises EngineError."""
+        if tenant is None:
+            return await self._read_keys(EVER)
+        found = await self._engine.fetch(self._statements["keys/list_of_tenant"], {"tenant": tenant})
+        return decode_rows(found, _KEYS)
 
     async def create_key(self, tenant: str, scope: str, site_id: str, expires_days: int | None) -> tuple[str, str]:
         """Store a new key and return its id and its token, which is kept nowhere else. Raises EngineError."""

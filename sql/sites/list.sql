@@ -1,11 +1,11 @@
--- sites/list: the sites that were added or changed lately.
+-- sites/list: the sites that were added, changed or removed lately.
 --
 -- Serves   the directory that every worker keeps in memory, `pulsehouse site list`
 -- Reads    sites (0001)
 -- Params   since  DateTime64(3, 'UTC')  the newest row known; rows of the last 60 s come again, as one may commit late
--- Returns  id, tenant, domains, name, created_at and updated_at (RFC 3339, UTC)
+-- Returns  id, tenant, domains, name, created_at, removed_at, cleared_at and updated_at (RFC 3339, UTC)
 -- Order    id
-SELECT id, tenant, domains, name, created_at, updated_at
+SELECT id, tenant, domains, name, created_at, removed_at, cleared_at, updated_at
 FROM sites FINAL
 WHERE updated_at > {since:DateTime64(3, 'UTC')} OR updated_at >= now64(3, 'UTC') - toIntervalSecond(60)
 ORDER BY id
