@@ -1,5 +1,6 @@
 """The service under test: the real application on a real ClickHouse, in a throw-away database."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -77,7 +78,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will run, on which engines, about how long; what will not, and how to run it."""
     server = config.stash[SERVER]
     deep = config.option.markexpr == "deep"
-    form, minutes, others = ("long", 4, "make test") if deep else ("short", 2, "make test-deep")
+    form, minutes, others = ("long", 2, "make test") if deep else ("short", 3, "make test-deep")
     lines = [f"tests: the {form} forms, about {minutes} minutes for all on 2 idle cores; the others: {others}"]
     if server:
         lines.append(f"clickhouse: the embedded engine, and the server at {server.rpartition('@')[2]}")
@@ -93,10 +94,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that uses the service once per engine."""
+    """Run each test that uses the service once per engine; once where the engine makes no difference."""
     if "engine_name" in metafunc.fixturenames:
-        names = ["embedded", "server"] if metafunc.config.stash[SERVER] else ["embedded"]
-        metafunc.parametrize("engine_name", names, scope="session")
+        both = metafunc.config.stash[SERVER] and not metafunc.definition.get_closest_marker("any_engine")
+        metafunc.parametrize("engine_name", ["embedded", "server"] if both else ["embedded"], scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -263,8 +264,8 @@ class EngineOfOneTest:
 @pytest.fixture
 async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
     """Start services on the empty shared database: several of them are several workers."""
-    for table in ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts"):
-        await shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}"))
+    tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts")
+    await asyncio.gather(*(shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables))
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
@@ -288,11 +289,11 @@ async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
 async def api(make_api: MakeApi) -> Api:
     """A service with tenant acme, its sites site_a (example.com) and site_b (example.org), and a key of each scope."""
     api = await make_api()
-    await api.store.tenants.add_site("site_a", "acme", ["example.com"], "example.com")
-    await api.store.tenants.add_site("site_b", "acme", ["example.org"], "example.org")
-    for scope in ("read", "write", "admin"):
-        _, token = await api.store.tenants.create_key("acme", scope, "", None)
-        setattr(api, scope, token)
+    tenants = api.store.tenants
+    keys = asyncio.gather(*(tenants.create_key("acme", scope, "", None) for scope in ("read", "write", "admin")))
+    await tenants.add_site("site_a", "acme", ["example.com"], "example.com")
+    await tenants.add_site("site_b", "acme", ["example.org"], "example.org")
+    api.read, api.write, api.admin = [token for _, token in await keys]
     await api.store.refresh()
     return api
 

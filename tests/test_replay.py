@@ -209,6 +209,7 @@ async def pulsehouse(
     return process.returncode or 0, out.decode(), " ".join(err.decode().replace("│", " ").split())
 
 
+@pytest.mark.any_engine
 async def test_the_command_prints_a_table_or_an_object(api: Api, log_of: LogOf) -> None:
     log = log_of(line("/"), line("/", agent=GOOGLEBOT), line("/a.css"))
     async with listening(unlimited(api)) as url:
@@ -232,6 +233,7 @@ async def test_the_command_prints_a_table_or_an_object(api: Api, log_of: LogOf) 
         assert {**json.loads(out), "seconds": 0.0} == tally(lines=3, asset=1, sent=2, refusedAsBots=1, stored=1)
 
 
+@pytest.mark.any_engine
 async def test_the_command_reads_gzip_from_standard_input_and_a_failure_is_exit_code_1(api: Api) -> None:
     data = gzip.compress(line("/") + line("/" + "a" * 3000)) + gzip.compress(line("/b"))
     async with listening(unlimited(api)) as url:
@@ -258,6 +260,7 @@ async def test_a_file_that_is_no_log_is_said_to_be_none_with_exit_code_1(log_of:
     assert (code, err) == (0, "")
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_ends_the_command_with_its_numbers(api: Api, number: int, code: int) -> None:
     async def is_stored() -> bool:
@@ -274,6 +277,7 @@ async def test_a_signal_ends_the_command_with_its_numbers(api: Api, number: int,
     assert {**json.loads(out), "seconds": 0.0} == tally(lines=2, sent=1, stored=1, unsent=1)
 
 
+@pytest.mark.any_engine
 async def test_what_can_go_wrong_is_one_line_with_the_way_out(api: Api, log_of: LogOf) -> None:
     log = str(log_of(line()))
     async with listening(unlimited(api)) as url:
