@@ -49,7 +49,7 @@ async def test_a_site_is_added_shown_changed_and_removed(api: Api) -> None:
     assert site["id"] in await listed(api)
     assert (await api.track({"siteId": site["id"]}, Origin="https://www.shop.example")).status_code == 200
 
-    assert await call(api, "PATCH", path, {"name": " Shop "}) == (200, {**site, "name": "Shop"})
+    assert await call(api, "PATCH", path, {"name": "Shop"}) == (200, {**site, "name": "Shop"})
     changed = {**site, "name": "Shop", "domain": "a.example", "domains": ["a.example"]}
     assert await call(api, "PATCH", path, {"domains": ["a.example", "A.example"]}) == (200, changed)
     assert (await api.track({"siteId": site["id"]}, Origin="https://shop.example")).status_code == 403
@@ -98,9 +98,8 @@ WRONG_SITES = [
     ({"domains": ["a.example"], "id": "a/b"}, "id: use 1 to 64 letters"),
     ({"domains": ["a.example"], "id": ""}, "id: use 1 to 64 letters"),
     ({"domains": ["a.example"], "id": "x" * 65}, "id: use 1 to 64 letters"),
-    ({"domains": ["a.example"], "name": " "}, "name: use 1 to 200 printable characters"),
-    ({"domains": ["a.example"], "name": "\x1b[31m"}, "name: "),
-    ({"domains": ["a.example"], "name": "x" * 201}, "name: "),
+    ({"domains": ["a.example"], "name": " "}, "name: use 1 to 500 characters"),
+    ({"domains": ["a.example"], "name": "x" * 501}, "name: "),
     ({"domains": ["a.example"], "tenant": "rival"}, "body: object contains unknown field tenant"),
     ({"sites": []}, "sites: expected array of length >= 1"),
     ({"sites": [{"domains": ["a.example"]}, {"domains": ["/"]}]}, "sites[1].domains: "),
@@ -130,7 +129,7 @@ async def test_more_than_a_thousand_sites_are_too_many(api: Api) -> None:
         ({"name": None}, "body: give domains or name"),
         ({"domains": []}, "domains: expected array of length >= 1"),
         ({"domains": ["a b"]}, "domains: 'a b' is not a host name"),
-        ({"name": ""}, "name: use 1 to 200"),
+        ({"name": ""}, "name: use 1 to 500"),
         ({"id": "other", "name": "x"}, "body: object contains unknown field id"),
         ({"createdAt": "x", "name": "x"}, "body: object contains unknown field createdAt"),
     ],

@@ -1,14 +1,16 @@
 """`pulsehouse key`: creates, lists and revokes API keys."""
 
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import rich_click as click
 
-from app.cli.database import with_store
+from app.cli.managing import Administration, Where, where_option
 from app.cli.output import as_json_option, print_json, print_table
-from app.domain.keys import SCOPES
-from app.store.store import Store
+from app.client.administration import RemoteKey
+from app.domain.errors import NotFound
+from app.domain.keys import MAX_EXPIRY_DAYS, SCOPES
 from app.store.tenants import ApiKeyRow
 
 
@@ -18,33 +20,39 @@ def key() -> None:
 
 
 @key.command()
-@click.option("--tenant", required=True, help="The customer the key belongs to.")
+@click.option("--tenant", help="The customer the key belongs to; with --url that of --key.")
 @click.option(
     "--scope",
     type=click.Choice(SCOPES),
     required=True,
-    help="read: realtime; write: server-side tracking; admin: both.",
+    help="read: realtime; write: server-side tracking; admin: both, and managing sites and keys.",
 )
 @click.option(
     "--site", "site_id", default="", help="Bind the key to this site; otherwise it reaches all of the tenant's."
 )
-@click.option("--expires-days", type=click.IntRange(1, 36_500), help="Valid for so many days; for ever if not given.")
+@click.option(
+    "--expires-days", type=click.IntRange(1, MAX_EXPIRY_DAYS), help="Valid for so many days; for ever if not given."
+)
+@where_option
 @as_json_option
-def create(tenant: str, scope: str, site_id: str, expires_days: int | None, as_json: bool) -> None:
+def create(where: Where, tenant: str | None, scope: str, site_id: str, expires_days: int | None, as_json: bool) -> None:
     """Create a key and print its token. The token is shown once and stored nowhere."""
+    owner = where.require_tenant(tenant)
 
-    async def work(store: Store) -> tuple[str, str]:
-        sites = await store.tenants.list_sites()
-        if site_id and not any(site.id == site_id and site.tenant == tenant for site in sites):
-            raise click.ClickException(f"tenant {tenant} has no site {site_id}; see: pulsehouse site list")
-        if not any(site.tenant == tenant for site in sites):
+    async def work(administration: Administration) -> tuple[str, str]:
+        if not where.url and not await administration.list_sites(owner):
             raise click.ClickException(
-                f"tenant {tenant} has no sites; add one with: "
-                f"pulsehouse site add --tenant {shlex.quote(tenant)} --domain example.com"
+                f"tenant {owner} has no sites; add one with: "
+                f"pulsehouse site add --tenant {shlex.quote(owner)} --domain example.com"
             )
-        return await store.tenants.create_key(tenant, scope, site_id, expires_days)
+        try:
+            row, token = await administration.create_key(owner, scope, site_id, expires_days)
+        except NotFound:
+            whose = "the key's tenant" if where.url else f"tenant {owner}"
+            raise click.ClickException(f"{whose} has no site {site_id}; see: pulsehouse site list") from None
+        return row.id, token
 
-    key_id, token = with_store(work)
+    key_id, token = where.run(work)
     if as_json:
         print_json({"id": key_id, "token": token})
     else:
@@ -52,14 +60,15 @@ def create(tenant: str, scope: str, site_id: str, expires_days: int | None, as_j
 
 
 @key.command("list")
+@where_option
 @as_json_option
-def list_(as_json: bool) -> None:
-    """List all keys; of tokens only hashes are known, and not shown."""
+def list_(where: Where, as_json: bool) -> None:
+    """List all keys, or with --url those of the key's tenant; of tokens only hashes are known, and not shown."""
 
-    async def work(store: Store) -> list[ApiKeyRow]:
-        return await store.tenants.list_keys()
+    async def work(administration: Administration) -> Sequence[ApiKeyRow] | Sequence[RemoteKey]:
+        return await administration.list_keys(None)
 
-    keys = with_store(work)
+    keys = where.run(work)
     if as_json:
         print_json(
             [
@@ -95,26 +104,29 @@ def list_(as_json: bool) -> None:
 
 @key.command()
 @click.argument("key_id")
+@where_option
 @as_json_option
-def revoke(key_id: str, as_json: bool) -> None:
+def revoke(where: Where, key_id: str, as_json: bool) -> None:
     """Revoke a key. Every running worker refuses it within 5 seconds."""
 
-    async def work(store: Store) -> bool:
-        return await store.tenants.revoke_key(key_id)
+    async def work(administration: Administration) -> None:
+        try:
+            await administration.revoke_key(None, key_id)
+        except NotFound:
+            raise click.ClickException(f"no key {key_id}; see: pulsehouse key list") from None
 
-    if not with_store(work):
-        raise click.ClickException(f"no key {key_id}; see: pulsehouse key list")
+    where.run(work)
     if as_json:
         print_json({"id": key_id, "revoked": True})
     else:
         click.echo(f"revoked key {key_id}; workers refuse it within 5 seconds")
 
 
-def _state(row: ApiKeyRow) -> str:
+def _state(row: ApiKeyRow | RemoteKey) -> str:
     if row.revoked_at:
         return "revoked"
-    return "valid" if row.is_valid(datetime.now(UTC)) else "expired"
+    return "expired" if row.expires_at and row.expires_at <= datetime.now(UTC) else "valid"
 
 
-def _until(row: ApiKeyRow) -> str:
+def _until(row: ApiKeyRow | RemoteKey) -> str:
     return f"{row.expires_at:%Y-%m-%d %H:%M}" if row.expires_at else "never"

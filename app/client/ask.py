@@ -82,8 +82,8 @@ def asking(url: httpx.URL | str) -> Iterator[None]:
 
 
 def read_answer(response: httpx.Response, kind: type[Answer]) -> Answer:
-    """Return the answer of a 200. Raises NoAnswer for any other, and for one that is not of this kind."""
-    if response.status_code != 200:
+    """Return the answer of a 200 or 201. Raises NoAnswer for any other, and for one that is not of this kind."""
+    if response.status_code not in (200, 201):
         raise _refusal(response)
     try:
         return msgspec.json.decode(response.content, type=kind)

@@ -35,7 +35,7 @@ MAX_NEW_SITES = 1_000
 Domains = Annotated[
     list[str], msgspec.Meta(min_length=1, max_length=MAX_DOMAINS, description="Host names, without port and path.")
 ]
-Name = Annotated[str, msgspec.Meta(description=f"For people; 1 to {NAME_MAX_CHARACTERS} printable characters.")]
+Name = Annotated[str, msgspec.Meta(description=f"For people; 1 to {NAME_MAX_CHARACTERS} characters.")]
 
 
 class NewSite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
