@@ -18,20 +18,21 @@ class RateLimit:
         self._item = RateLimitItemPerMinute(max_signals_per_minute) if max_signals_per_minute else None
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
-    def spend(self, address: str, cost: int) -> None:
-        """Count signals of a client, or the KiB of a body.
-
-        Raises TooManyRequests, and counts nothing, when that is more than what is left of its allowance this minute.
-        """
+    def require(self, address: str, cost: int) -> None:
+        """Raise TooManyRequests when so many signals, or KiB of a body, are more than what is left for this minute."""
         if self._item is None:
             return
         client = _client(address)
-        if self._limiter.test(self._item, client, cost=cost):
-            self._limiter.hit(self._item, client, cost=cost)
-            return
-        window = self._limiter.get_window_stats(self._item, client)
-        retry_after_s = max(1, math.ceil(window.reset_time - time.time()))
-        raise TooManyRequests(self._item.amount, window.remaining, window.reset_time, retry_after_s)
+        if not self._limiter.test(self._item, client, cost=cost):
+            window = self._limiter.get_window_stats(self._item, client)
+            retry_after_s = max(1, math.ceil(window.reset_time - time.time()))
+            raise TooManyRequests(self._item.amount, window.remaining, window.reset_time, retry_after_s)
+
+    def spend(self, address: str, cost: int) -> None:
+        """Count them. Raises TooManyRequests, and counts nothing, when they are more than what is left."""
+        self.require(address, cost)
+        if self._item is not None:
+            self._limiter.hit(self._item, _client(address), cost=cost)
 
 
 def _client(address: str) -> str:

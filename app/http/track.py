@@ -85,12 +85,10 @@ def track_handlers(
                 caller.key.require_scope("write")
                 signals, is_batch = read_body(body, batch_max_signals, ServerSignal)
             else:
-                # The body's KiB before it is looked into, then what it has more signals than KiB.
-                spent = max(1, -(-len(body) // 1024))
-                rate_limit.spend(address_of(request), spent)
+                kib = -(-len(body) // 1024)
+                rate_limit.require(address_of(request), kib)  # before anybody looks into it
                 signals, is_batch = read_body(body, batch_max_signals, Signal)
-                if len(signals) > spent:
-                    rate_limit.spend(address_of(request), len(signals) - spent)
+                rate_limit.spend(address_of(request), max(len(signals), kib))
             rows, count = await make_rows(request, store, signals, caller)
         # While the rows wait for their commit nothing else of the request is kept.
         del body, signals
