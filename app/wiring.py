@@ -32,6 +32,7 @@ from app.store.engine import Engine
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
 from app.store.reads import RealtimeReads
+from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.server import ServerEngine
 from app.store.statements import load_statements
@@ -89,6 +90,13 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
             max_statements=settings.query_max_statements,
             max_sites=settings.query_max_sites,
             shared_max_rows=settings.query_shared_max_rows,
+        ),
+        reports=Reports(
+            engine,
+            statements,
+            clock,
+            timeout_s=settings.query_timeout_ms / 1000,
+            max_statements=settings.report_max_statements,
         ),
         refresh_s=settings.directory_refresh_ms / 1000,
     )

@@ -20,6 +20,7 @@ EXPOSED = {"Access-Control-Expose-Headers": "Retry-After, X-RateLimit-Limit, X-R
 STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
     errors.SiteIdRequired: HTTPStatus.BAD_REQUEST,
+    errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
     errors.InvalidSignal: HTTPStatus.BAD_REQUEST,
     errors.AccessDenied: HTTPStatus.FORBIDDEN,
     errors.OriginNotAllowed: HTTPStatus.FORBIDDEN,

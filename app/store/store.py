@@ -11,6 +11,7 @@ from app.store.inserts import GroupCommit
 from app.store.intake import Intake
 from app.store.migrations import load_migrations, migrate
 from app.store.reads import RealtimeReads
+from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.statements import Statement
 from app.store.tenants import Tenants
@@ -19,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Store:
-    """The parts that share one engine: tenants, salts, reads and inserts."""
+    """The parts that share one engine: tenants, salts, reads, reports and inserts."""
 
     def __init__(
         self,
@@ -32,6 +33,7 @@ class Store:
         inserts: GroupCommit,
         intake: Intake,
         reads: RealtimeReads,
+        reports: Reports,
         refresh_s: float,
     ) -> None:
         self.engine = engine
@@ -41,6 +43,7 @@ class Store:
         self.inserts = inserts
         self.intake = intake
         self.reads = reads
+        self.reports = reports
         self._statements = statements
         self._refresh_s = refresh_s
         self.applied: list[str] = []
