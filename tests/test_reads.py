@@ -122,6 +122,19 @@ async def test_a_tenant_with_many_sites_does_not_starve_another() -> None:
     await asyncio.gather(*large)
 
 
+async def test_the_tenant_that_a_statement_had_no_room_for_goes_first_in_the_next() -> None:
+    database = Database()
+    answers = answers_of(database, max_sites=2)
+    busy = await hold(database, answers, "busy")
+    polls = [
+        asyncio.create_task(answers.of(tenant, f"{tenant}{number}")) for tenant in ("a", "b", "c") for number in (1, 2)
+    ]
+    await turn()
+    database.let.set()
+    await asyncio.gather(busy, *polls)
+    assert database.asked == [["busy"], ["a1", "b1"], ["c1", "a2"], ["b2", "c2"]]
+
+
 async def test_a_site_too_large_for_a_statement_fails_alone_and_its_neighbours_are_answered() -> None:
     database = Database()
     database.too_large = {"site_37"}

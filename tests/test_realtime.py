@@ -132,6 +132,30 @@ async def test_an_answer_does_not_depend_on_merges(api: Api, signals: Signals) -
     assert await api.realtime() == before
 
 
+@pytest.mark.parametrize(("missing", "pageviews", "in_feed"), [("recent_pageviews", 0, 0), ("visitor_minutes", 10, 10)])
+async def test_feed_and_pageviews_agree_when_an_insert_has_committed_to_one_table_only(
+    api: Api, signals: Signals, missing: str, pageviews: int, in_feed: int
+) -> None:
+    await signals(*[(1, "ann", f"/{number}") for number in range(12)])
+    await api.execute(f"TRUNCATE TABLE {missing}")
+    answer = await api.realtime()
+    assert (answer["pageviewsLast5Min"], len(answer["recentPageviews"])) == (pageviews, in_feed)
+
+
+async def test_the_feed_knows_the_newest_of_any_moment(api: Api, signals: Signals) -> None:
+    await signals((0, "ann", "/then"))
+    then = api.clock()
+    for minutes in (1, 2):
+        api.clock.advance(60)
+        await signals(*[(0, "bob", f"/{minutes}/{number}") for number in range(12)])
+    await api.execute("OPTIMIZE TABLE recent_pageviews FINAL")
+    assert len((await api.realtime())["recentPageviews"]) == 10
+    api.clock.now = then
+    answer = await api.realtime()
+    assert answer["pageviewsLast5Min"] == 1
+    assert [pageview["page"] for pageview in answer["recentPageviews"]] == ["/then"]
+
+
 async def test_sites_do_not_see_each_other(api: Api, signals: Signals) -> None:
     await signals((1, "ann", "/a"), site_id="site_a")
     await signals((1, "ann", "/b"), site_id="site_b")

@@ -15,6 +15,7 @@ from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.statements import Statement
 from app.store.tenants import Tenants
+from app.store.versions import what_is_wrong
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,9 @@ class Store:
     async def prepare(self) -> None:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
         await self.engine.create_database(self._statements["create_database"])
+        version = await self.engine.fetch(self._statements["version"])
+        if wrong := what_is_wrong(version.decode(errors="replace")):
+            log.warning("%s", wrong)
         self.applied = await migrate(self.engine, self._statements, load_migrations())
 
     async def refresh(self) -> None:
