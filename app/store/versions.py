@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 Version = tuple[int, ...]
 
-# An INSERT through a view that makes fewer rows, into a partitioned table that deduplicates (visitor_minutes), reads out
-# of bounds: https://github.com/ClickHouse/ClickHouse/pull/111049, fixed by
+# An INSERT through a view that makes fewer rows, into a partitioned table that deduplicates (visitor_minutes), reads
+# out of bounds: https://github.com/ClickHouse/ClickHouse/pull/111049, fixed by
 # https://github.com/ClickHouse/ClickHouse/pull/112649.
 # By release: the first version that is wrong, and the one to take; 26.3 and 26.4 have none that is right again.
 READS_OUT_OF_BOUNDS: Mapping[Version, tuple[Version, Version]] = {
