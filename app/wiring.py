@@ -40,6 +40,7 @@ from app.store.intake import Intake
 from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
+from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.server import ServerEngine
 from app.store.statements import load_statements
@@ -103,6 +104,13 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
             shared_max_rows=settings.query_shared_max_rows,
         ),
         overviews=Overviews(engine, statements, clock, timeout_s=settings.query_timeout_ms / 1000),
+        reports=Reports(
+            engine,
+            statements,
+            clock,
+            timeout_s=settings.query_timeout_ms / 1000,
+            max_statements=settings.report_max_statements,
+        ),
         refresh_s=settings.directory_refresh_ms / 1000,
     )
 

@@ -16,11 +16,16 @@ CREATE TABLE IF NOT EXISTS signals
     referrer            String                   COMMENT 'Host name of the referring page; empty where there is none',
     utm_source          LowCardinality(String)   COMMENT 'Campaign source; empty where not given',
     utm_medium          LowCardinality(String)   COMMENT 'Campaign medium; empty where not given',
-    utm_campaign        LowCardinality(String)   COMMENT 'Campaign name; empty where not given'
+    utm_campaign        LowCardinality(String)   COMMENT 'Campaign name; empty where not given',
+    action              LowCardinality(String)   COMMENT 'What an event says was done, such as click; empty where not given',
+    category            LowCardinality(String)   COMMENT 'Category of an event; empty where not given',
+    label               String                   COMMENT 'Label of an event; empty where not given',
+    value               Nullable(Float64)        COMMENT 'Number that an event brings; NULL where not given'
 )
 ENGINE = MergeTree
 PARTITION BY toDate(timestamp)
 ORDER BY (site_id, timestamp)
 TTL toDateTime(timestamp) + INTERVAL 90 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1
+SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1,
+    auto_statistics_types = '' -- the planner has nothing to choose here
 COMMENT 'One row per accepted signal: the record'

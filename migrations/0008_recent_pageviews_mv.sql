@@ -3,8 +3,12 @@
 -- Why      The newest 10 of all are among the newest 10 of each block, whatever the blocks are.
 -- Data     Sees rows inserted from now on.
 CREATE MATERIALIZED VIEW IF NOT EXISTS recent_pageviews_mv TO recent_pageviews AS
-SELECT toStartOfMinute(timestamp) AS minute, site_id, timestamp, page, country
+SELECT
+    reinterpretAsUInt128(SHA256(site_id)) AS site,
+    toStartOfMinute(timestamp)            AS minute,
+    groupArraySortedState(10)(
+        concat(toString(9999999999999999 - toUnixTimestamp64Micro(timestamp)), rightPad(country, 2), page)
+    )                                     AS newest_state
 FROM signals
 WHERE type = 'pageview'
-ORDER BY site_id, minute, timestamp DESC, page DESC, country DESC
-LIMIT 10 BY site_id, minute
+GROUP BY site, minute

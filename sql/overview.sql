@@ -15,12 +15,12 @@ WITH
     toStartOfMinute(now) AS newest,
     newest - 240 AS oldest,
     own AS (
-        SELECT id
+        SELECT id, reinterpretAsUInt128(SHA256(id)) AS site
         FROM sites FINAL
         WHERE tenant = {tenant:String} AND removed_at IS NULL AND ({site_id:String} = '' OR id = {site_id:String})
     )
 SELECT
-    site_id,
+    max(id),
     countIf(minutes != 0) AS active_visitors,
     sum(views) AS pageviews,
     [
@@ -33,17 +33,25 @@ SELECT
 FROM
 (
     SELECT
-        site_id,
+        any(visitor_minutes.site) AS site,
+        '' AS id,
         sum(pageviews) AS views,
         groupBitOr(bitShiftLeft(1::UInt8, least(dateDiff('minute', oldest, minute), 4))) AS minutes
     FROM visitor_minutes
-    WHERE site_id IN (SELECT id FROM own) AND minute BETWEEN oldest AND now + 5
+    WHERE visitor_minutes.site IN (SELECT site FROM own) AND minute BETWEEN oldest AND now + 5
     -- around 00:00 UTC a visitor is known by the id under the previous day's salt
-    GROUP BY site_id, if(previous_visitor_id != 0 AND toDate(oldest) < toDate(now + 5), previous_visitor_id, visitor_id)
+    GROUP BY if(previous_visitor_id != 0 AND toDate(oldest) < toDate(now + 5), previous_visitor_id, visitor_id)
     UNION ALL
-    SELECT id, 0, 0 FROM own
+    SELECT site, id, 0, 0 FROM own
 )
-GROUP BY site_id
-ORDER BY active_visitors DESC, pageviews DESC, site_id
-SETTINGS max_threads = 1, output_format_json_quote_64bit_integers = 0
+GROUP BY site
+ORDER BY active_visitors DESC, pageviews DESC, max(id)
+SETTINGS
+    max_threads = 1,
+    output_format_json_quote_64bit_integers = 0,
+    -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
+    limit = 0, offset = 0, extremes = 0, additional_result_filter = '', additional_table_filters = {},
+    use_query_cache = 0, read_overflow_mode = 'throw', read_overflow_mode_leaf = 'throw', sort_overflow_mode = 'throw',
+    result_overflow_mode = 'throw', timeout_overflow_mode = 'throw', timeout_overflow_mode_leaf = 'throw',
+    group_by_overflow_mode = 'throw', set_overflow_mode = 'throw', output_format_json_array_of_rows = 0
 FORMAT JSONCompactEachRow

@@ -252,7 +252,12 @@ async def test_every_change_is_one_line_with_key_call_and_object_and_no_token(
 
 async def rows(api: Api, site_id: str) -> list[int]:
     tables = ("signals", "visitor_minutes", "recent_pageviews")
-    return [int(await api.select(f"SELECT count() FROM {table} WHERE site_id = '{site_id}'")) for table in tables]
+    site = f"reinterpretAsUInt128(SHA256('{site_id}'))"
+    of_site = {"signals": f"site_id = '{site_id}'"}
+    return [
+        int(await api.select(f"SELECT count() FROM {table} WHERE {of_site.get(table, f'site = {site}')}"))
+        for table in tables
+    ]
 
 
 async def test_another_worker_learns_of_a_removal_with_its_next_refresh(api: Api, make_api: MakeApi) -> None:

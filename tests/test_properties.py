@@ -24,7 +24,7 @@ from app.store.statements import Statement
 from app.wiring import create_app, create_store
 from tests.conftest import Api, Clock, make_engine
 from tests.kit.databases import new_name
-from tests.kit.model import Sent, answer, contradictions
+from tests.kit.model import DIMENSIONS, Sent, answer, breakdown, contradictions, history
 
 HISTORIES = int(os.environ.get("PULSEHOUSE_TEST_HISTORIES", "30"))
 STEPS = 10
@@ -57,9 +57,21 @@ class World:
         self.run(add)
         return [(site.id, site) for site in sites]
 
+    def token(self, worker: int, site: Site) -> str:
+        return self.workers[worker].read if site.tenant == TENANTS[0] else self.workers[worker].write
+
     async def poll(self, worker: int, site: Site) -> dict[str, Any]:
-        token = self.workers[worker].read if site.tenant == TENANTS[0] else self.workers[worker].write
-        return await self.workers[worker].realtime(site.id, token)
+        return await self.workers[worker].realtime(site.id, self.token(worker, site))
+
+    async def ask(self, worker: int, site: Site, what: str, **parameters: str | int) -> dict[str, Any]:
+        """The answer of GET /api/realtime/{what}."""
+        response = await self.workers[worker].client.get(
+            f"/api/realtime/{what}",
+            params={"siteId": site.id, **parameters},
+            headers={"Authorization": f"Bearer {self.token(worker, site)}"},
+        )
+        assert response.status_code == 200, response.text
+        return dict(response.json())
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +118,8 @@ events = st.fixed_dictionaries(
         "page": st.one_of(st.sampled_from(PAGES), st.integers(0, 150).map(lambda n: f"/{n}")),
         "type": st.sampled_from(KINDS),
         "country": st.sampled_from([None, "DE", "US"]),
+        "referrer": st.sampled_from(["", "", "google.com", "news.example", "example.com", "www.example.com"]),
+        "utm": st.sampled_from([None, None, {"source": "mail"}, {"medium": "cpc", "campaign": "ü*"}]),
         # None: stamped on arrival; else so many seconds old, up to 5 s ahead
         "age": st.one_of(
             st.none(), st.sampled_from([0, 0, 1, 59, 60, 240, 300]), st.integers(-5, 1), st.integers(-5, 300)
@@ -114,7 +128,16 @@ events = st.fixed_dictionaries(
 )
 crowds = st.integers(30, 130).map(
     lambda n: [
-        {"site": 0, "visitor": f"v{i}", "page": f"/{i % 110}", "type": "pageview", "country": None, "age": i % 200}
+        {
+            "site": 0,
+            "visitor": f"v{i}",
+            "page": f"/{i % 110}",
+            "type": "pageview",
+            "country": None,
+            "referrer": f"{i % 105}.example",
+            "utm": None,
+            "age": i % 200,
+        }
         for i in range(n)
     ]
 )
@@ -122,6 +145,30 @@ crowds = st.integers(30, 130).map(
 BY_DAY = ("12:00:00", "12:00:57", "09:59:58", "15:30:30")
 BY_NIGHT = ("23:56:30", "23:58:01", "23:59:55", "23:59:57", "23:59:59", "00:02:00")
 starts = st.sampled_from(BY_DAY + BY_NIGHT)
+filters = st.dictionaries(
+    st.sampled_from(DIMENSIONS),
+    st.sampled_from(
+        [
+            "",
+            "*",
+            "/",
+            "/a",
+            "/1*",
+            "/z*",
+            "/Ä",
+            '/"q*',
+            "DE",
+            "D*",
+            "google.com",
+            "*.example",
+            "news*",
+            "mail",
+            "ü*",
+            "'",
+        ]
+    ),
+    max_size=2,
+)
 paces = st.sampled_from([0, 0.25, 1, 3, 5, 20, 59, 60, 61, 130, 299, 400])
 
 
@@ -179,6 +226,40 @@ class Traffic(RuleBasedStateMachine):
             assert list(got["pageBreakdown"]) == list(want["pageBreakdown"])
             assert contradictions(got) == []
 
+    @rule(site=st.integers(0, 2), by=st.sampled_from(DIMENSIONS), kept=filters)
+    def break_down(self, site: int, by: str, kept: dict[str, str]) -> None:
+        """The breakdown is the model's; without filters it agrees with the realtime answer."""
+        site_id, its = self.sites[site]
+
+        async def ask() -> list[dict[str, Any]]:
+            questions = [self.world.ask(0, its, "breakdown", by=by, **kept), self.world.ask(1, its, "breakdown", by=by)]
+            return await asyncio.gather(*questions, self.world.poll(1, its))
+
+        filtered, whole, live = self.world.run(ask)
+        now = self.world.clock.now
+        assert filtered == breakdown(self.sent, site_id, now, by, kept)
+        assert whole == breakdown(self.sent, site_id, now, by, {})
+        assert (whole["activeVisitors"], whole["pageviews"]) == (live["activeVisitors"], live["pageviewsLast5Min"])
+        if by == "page":
+            assert [(one["value"], one["visitors"]) for one in whole["breakdown"]] == list(
+                live["pageBreakdown"].items()
+            )
+
+    @rule(site=st.integers(0, 2), minutes=st.sampled_from([1, 4, 5, 6, 12, 20]))
+    def look_back(self, site: int, minutes: int) -> None:
+        """The history is the model's, and ends with the realtime answer."""
+        site_id, its = self.sites[site]
+
+        async def ask() -> tuple[dict[str, Any], dict[str, Any]]:
+            return await asyncio.gather(self.world.ask(1, its, "history", minutes=minutes), self.world.poll(0, its))
+
+        went, live = self.world.run(ask)
+        assert went == history(self.sent, site_id, self.world.clock.now, minutes)
+        points = went["points"]
+        assert points[-1]["activeVisitors"] == live["activeVisitors"]
+        per_minute = [one["visitors"] for one in live["visitorsPerMinute"]]
+        assert [point["visitors"] for point in points][-5:] == per_minute[-min(5, minutes) :]
+
     def _deliver(self, worker: int, requests: list[list[dict[str, Any]]]) -> None:
         api, now = self.world.workers[worker], self.world.clock.now
         bodies = []
@@ -186,7 +267,7 @@ class Traffic(RuleBasedStateMachine):
             signals = []
             for number, event in enumerate(request):
                 site_id, site = self.sites[event["site"]]
-                signal = {key: event[key] for key in ("type", "country")} | {
+                signal = {key: event[key] for key in ("type", "country", "referrer", "utm")} | {
                     "siteId": site_id,
                     "path": event["page"],
                     "visitorId": event["visitor"],
@@ -196,8 +277,18 @@ class Traffic(RuleBasedStateMachine):
                     timestamp = now - timedelta(seconds=event["age"])
                     signal["timestamp"] = timestamp.isoformat()
                 signals.append((site.tenant, signal))
+                referrer = "" if event["referrer"].endswith("example.com") else event["referrer"]
+                utm = event["utm"] or {}
                 self.sent.append(
-                    Sent(site_id, timestamp, event["type"], event["visitor"], event["page"], event["country"])
+                    Sent(
+                        site_id,
+                        timestamp,
+                        event["type"],
+                        event["visitor"],
+                        event["page"],
+                        event["country"],
+                        (referrer, utm.get("source", ""), utm.get("medium", ""), utm.get("campaign", "")),
+                    )
                 )
             bodies.append(signals)
 

@@ -17,14 +17,16 @@ from tests.kit.user_agents import BROWSER, GOOGLEBOT
 
 async def stored(api: Api) -> list[dict[str, Any]]:
     """All signals, oldest first, without their visitor ids."""
-    columns = "site_id, type, page, country, referrer, utm_source, utm_medium, utm_campaign"
+    columns = (
+        "site_id, type, page, country, referrer, utm_source, utm_medium, utm_campaign, action, category, label, value"
+    )
     rows = await api.select(f"SELECT toJSONString(tuple({columns})) FROM signals ORDER BY timestamp, page")
     return [dict(zip(columns.split(", "), json.loads(line), strict=True)) for line in rows.splitlines()]
 
 
-def row(page: str = "/", kind: str = "pageview", site_id: str = "site_a", **more: str) -> dict[str, str]:
-    empty = dict.fromkeys(("country", "referrer", "utm_source", "utm_medium", "utm_campaign"), "")
-    return {"site_id": site_id, "type": kind, "page": page, **empty, **more}
+def row(page: str = "/", kind: str = "pageview", site_id: str = "site_a", **more: Any) -> dict[str, Any]:
+    texts = ("country", "referrer", "utm_source", "utm_medium", "utm_campaign", "action", "category", "label")
+    return {"site_id": site_id, "type": kind, "page": page, **dict.fromkeys(texts, ""), "value": None, **more}
 
 
 async def test_a_signal_is_stored_and_in_the_next_answer(api: Api) -> None:
@@ -76,7 +78,31 @@ async def test_the_tracker_of_the_family_is_understood(api: Api) -> None:
     response = await api.track({"batch": True, "siteId": "site_a", "events": [event]})
     assert (response.status_code, response.json()) == (200, {"success": True, "count": 1})
     assert await stored(api) == [
-        row("/docs", referrer="www.google.com", utm_source="news", utm_medium="mail", utm_campaign="launch")
+        row(
+            "/docs",
+            referrer="www.google.com",
+            utm_source="news",
+            utm_medium="mail",
+            utm_campaign="launch",
+            value=12.5,
+        )
+    ]
+
+
+async def test_what_an_event_says_is_stored_where_it_is_text_and_a_number_and_refused_nowhere(api: Api) -> None:
+    whole: dict[str, Any] = {"action": " signup\n", "category": "users", "label": "x" * 1025, "value": -3}
+    others: list[dict[str, Any]] = [
+        {"action": 7, "category": {"a": [1]}, "label": [], "value": "12.5"},
+        {"action": None, "category": None, "label": True, "value": True},
+        {"value": 10**400},
+    ]
+    for given in (whole, *others):
+        api.clock.advance(1)
+        response = await api.track({"siteId": "site_a", "type": "event", "path": "/e", **given})
+        assert (response.status_code, response.json()) == (200, {"success": True})
+    assert await stored(api) == [
+        row("/e", "event", action="signup", category="users", label="x" * 1024, value=-3),
+        *[row("/e", "event")] * len(others),
     ]
 
 

@@ -81,7 +81,7 @@ async def stored(api: Api) -> tuple[str, str, str]:
     return (
         await api.select("SELECT count() FROM signals"),
         await api.select("SELECT sum(pageviews) FROM visitor_minutes"),
-        await api.select("SELECT count() FROM recent_pageviews"),
+        await api.select("SELECT sum(length(finalizeAggregation(newest_state))) FROM recent_pageviews"),
     )
 
 

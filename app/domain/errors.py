@@ -18,6 +18,10 @@ class SiteIdRequired(Refusal):
     message = "Site ID required"
 
 
+class InvalidParameter(Refusal):
+    """A parameter of the address is not what it must be; the message names it."""
+
+
 class AccessDenied(Refusal):
     message = "Access denied"
 

@@ -15,6 +15,8 @@ from app.domain.signals import (
     clean_page,
     clean_referrer,
     clean_text,
+    number_or_none,
+    text_or_none,
 )
 from app.domain.sites import Site
 from app.domain.visitors import country_of, is_bot, plain_address, visitor_id
@@ -51,6 +53,10 @@ class SignalRow(msgspec.Struct, frozen=True):
     utm_source: str
     utm_medium: str
     utm_campaign: str
+    action: str
+    category: str
+    label: str
+    value: float | None
 
 
 def days_of(now: datetime) -> set[date]:
@@ -96,4 +102,8 @@ def make_row(
         utm_source=clean_text(utm.source),
         utm_medium=clean_text(utm.medium),
         utm_campaign=clean_text(utm.campaign),
+        action=clean_text(text_or_none(signal.action)),
+        category=clean_text(text_or_none(signal.category)),
+        label=clean_text(text_or_none(signal.label)),
+        value=number_or_none(signal.value),
     )

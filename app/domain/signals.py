@@ -1,9 +1,10 @@
 """What /api/track receives: the shapes of its body, and how a signal is made clean."""
 
+import math
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
@@ -49,6 +50,11 @@ class Signal(msgspec.Struct, frozen=True, rename="camel"):
     ] = None
     referrer: Annotated[str | None, msgspec.Meta(description="Only the host name is stored.")] = None
     utm: Utm | None = None
+    # Of any kind, as ever: what is not text or a number, where that is meant, is taken for not given.
+    action: Annotated[Any, msgspec.Meta(description="What an event says was done; text is stored.")] = None
+    category: Annotated[Any, msgspec.Meta(description="Text is stored.")] = None
+    label: Annotated[Any, msgspec.Meta(description="Text is stored.")] = None
+    value: Annotated[Any, msgspec.Meta(description="A number that an event brings; a number is stored.")] = None
 
 
 class ServerSignal(Signal, frozen=True, rename="camel"):
@@ -172,3 +178,19 @@ def clean_referrer(referrer: str | None) -> str:
 def clean_text(value: str | None) -> str:
     """Return a campaign value without surrounding blanks and control characters; empty where not given."""
     return _CONTROL.sub("", value).strip() if value else ""
+
+
+def text_or_none(value: object) -> str | None:
+    """Return what was given where it is text, its first TEXT_MAX_CHARACTERS; else None."""
+    return value[:TEXT_MAX_CHARACTERS] if isinstance(value, str) else None
+
+
+def number_or_none(value: object) -> float | None:
+    """Return what was given where it is a number that a Float64 can hold; else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

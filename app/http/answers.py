@@ -30,6 +30,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
     errors.SiteIdRequired: HTTPStatus.BAD_REQUEST,
     errors.InvalidRequest: HTTPStatus.BAD_REQUEST,
+    errors.InvalidParameter: HTTPStatus.BAD_REQUEST,
     errors.AccessDenied: HTTPStatus.FORBIDDEN,
     errors.OriginNotAllowed: HTTPStatus.FORBIDDEN,
     errors.UnknownSite: HTTPStatus.NOT_FOUND,

@@ -1,20 +1,49 @@
-"""GET /api/realtime: who is on a site right now."""
+"""GET /api/realtime and what goes with it: who is on a site right now, by what, and how that went."""
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from app.domain.realtime import RealtimeAnswer
+from app.domain.errors import InvalidParameter
+from app.domain.realtime import DIMENSIONS, BreakdownAnswer, Dimension, HistoryAnswer, RealtimeAnswer
 from app.http.answers import answer_json
 from app.http.caller import Request, authenticate, required_site_id
-from app.http.openapi import SITE_ID, TOKEN, answer, described, refusals
+from app.http.openapi import SITE_ID, TOKEN, answer, described, parameter, refusals
 from app.http.preflight import allow_preflight
 from app.store.store import Store
+
+MINUTES_MAX = 1440
+MINUTES_DEFAULT = 30
 
 REALTIME = described(
     "Live visitor data of a site",
     {200: answer("The answer", RealtimeAnswer), **refusals(400, 401, 403, 503)},
     security=TOKEN,
     parameters=[SITE_ID],
+)
+BREAKDOWN = described(
+    "Active visitors of a site by one dimension",
+    {200: answer("The answer", BreakdownAnswer), **refusals(400, 401, 403, 503)},
+    security=TOKEN,
+    parameters=[
+        SITE_ID,
+        parameter("by", "The dimension", required=True, enum=list(DIMENSIONS)),
+        *[
+            parameter(name, f"Only visitors with this {name}; empty: with none; with a `*` at the end: a beginning")
+            for name in DIMENSIONS
+        ],
+    ],
+)
+HISTORY = described(
+    "How the live number of a site went",
+    {200: answer("The answer", HistoryAnswer), **refusals(400, 401, 403, 503)},
+    security=TOKEN,
+    parameters=[
+        SITE_ID,
+        {
+            **parameter("minutes", "How many minutes, the one in progress included"),
+            "schema": {"type": "integer", "minimum": 1, "maximum": MINUTES_MAX, "default": MINUTES_DEFAULT},
+        },
+    ],
 )
 
 
@@ -26,4 +55,53 @@ def realtime_handlers(store: Store) -> list[HTTPRouteHandler]:
         site = caller.readable(required_site_id(request))
         return answer_json(await store.reads.of(site.tenant, site.id))
 
-    return [allow_preflight("/api/realtime", "GET, OPTIONS", "Authorization"), get_realtime]
+    @get("/api/realtime/breakdown", opt=BREAKDOWN)
+    async def get_breakdown(request: Request) -> Response[bytes]:
+        """Return the active visitors by page, country, referrer or campaign. Each has exactly one value of each."""
+        caller = authenticate(request, store)
+        site_id, by, filters = required_site_id(request), required_dimension(request), filters_of(request)
+        site = caller.readable(site_id)
+        return answer_json(await store.reports.breakdown(site.tenant, site.id, by, filters))
+
+    @get("/api/realtime/history", opt=HISTORY)
+    async def get_history(request: Request) -> Response[bytes]:
+        """Return the active visitors as they were at the end of each minute, and the visitors of each minute."""
+        caller = authenticate(request, store)
+        site_id, minutes = required_site_id(request), minutes_of(request)
+        site = caller.readable(site_id)
+        return answer_json(await store.reports.history(site.tenant, site.id, minutes))
+
+    paths = ("/api/realtime", "/api/realtime/breakdown", "/api/realtime/history")
+    preflights = [allow_preflight(path, "GET, OPTIONS", "Authorization") for path in paths]
+    return [*preflights, get_realtime, get_breakdown, get_history]
+
+
+def required_dimension(request: Request) -> Dimension:
+    """Return the query's one `by`. Raises InvalidParameter naming the allowed ones."""
+    given = request.query_params.getall("by", [])
+    for name in DIMENSIONS:
+        if given == [name]:
+            return name
+    raise InvalidParameter(f"by: use one of {', '.join(DIMENSIONS)}")
+
+
+def filters_of(request: Request) -> dict[Dimension, str]:
+    """Return the query's filters. Raises InvalidParameter for one that is given twice."""
+    filters: dict[Dimension, str] = {}
+    for name in DIMENSIONS:
+        given = request.query_params.getall(name, [])
+        if len(given) > 1:
+            raise InvalidParameter(f"{name}: given more than once")
+        if given:
+            filters[name] = str(given[0])
+    return filters
+
+
+def minutes_of(request: Request) -> int:
+    """Return the query's `minutes`, or their default. Raises InvalidParameter."""
+    given = request.query_params.getall("minutes", [str(MINUTES_DEFAULT)])
+    if len(given) == 1 and given[0].isascii() and given[0].isdecimal() and len(given[0]) <= len(str(MINUTES_MAX)):
+        minutes = int(given[0])
+        if 1 <= minutes <= MINUTES_MAX:
+            return minutes
+    raise InvalidParameter(f"minutes: a whole number from 1 to {MINUTES_MAX}")

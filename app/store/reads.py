@@ -4,10 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
 
 from app import metrics
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
+from app.domain.realtime import MinuteVisitors, RealtimeAnswer, minutes_of_window, start_of_window, unpack_pageview
 from app.store.deadlines import Deadlines
 from app.store.engine import Engine, EngineError
 from app.store.statements import Statement
@@ -21,6 +25,22 @@ MAX_LIST_BYTES = 120_000
 
 SPLIT = 8
 """Into how many parts a failed statement is split. Each round may cost its time limit, so few rounds are better."""
+
+
+class _Row(msgspec.Struct, frozen=True, array_like=True):
+    """What sql/realtime.sql returns of a site."""
+
+    site_id: str
+    rows_read: int
+    visitors: int
+    pageviews: int
+    pages: list[tuple[str, int]]
+    newest: list[str]
+    per_minute: list[int]
+
+
+_decode_rows = msgspec.json.Decoder(_Row).decode_lines
+_encode = msgspec.json.Encoder().encode
 
 
 class _Asked:
@@ -170,8 +190,9 @@ class RealtimeReads:
     async def _answer(self, group: dict[str, _Asked]) -> None:
         started_s = time.perf_counter()
         metrics.statement_sites.observe(len(group))
-        body = await self._engine.fetch(self._statement, {"sites": list(group), "now": self._clock()})
-        answers = _read(body, group)
+        now = self._clock().replace(microsecond=0)
+        parameters = {"sites": list(group), "now": now, "oldest": start_of_window(now)}
+        answers = _read(await self._engine.fetch(self._statement, parameters), group, now)
         metrics.statements.labels("answered").inc()
         metrics.statement_seconds.observe(time.perf_counter() - started_s)
         answered = 0
@@ -200,16 +221,28 @@ class RealtimeReads:
                     poll.set_exception(Unavailable())
 
 
-def _read(body: bytes, group: Mapping[str, _Asked]) -> list[tuple[str, int, bytes]]:
+def _read(body: bytes, group: Mapping[str, _Asked], now: datetime) -> list[tuple[str, int, bytes]]:
     """The sites, rows and answers of a result. Raises EngineError when it does not answer exactly what was asked."""
     try:
-        lines = [line.split(b"\t", 2) for line in body.split(b"\n") if line]
-        answers = [(site_id.decode(), int(rows), text) for site_id, rows, text in lines]
+        rows = _decode_rows(body)
+        minutes = minutes_of_window(now)
+        answers = [(row.site_id, row.rows_read, _encode(_answer(row, minutes, now))) for row in rows]
     except ValueError:
         raise EngineError(None, detail="the answer is not ClickHouse's") from None
     if len(answers) != len(group) or {site_id for site_id, _, _ in answers} != group.keys():
         raise EngineError(None, detail="the answer speaks of other sites than were asked for")
     return answers
+
+
+def _answer(row: _Row, minutes: list[str], now: datetime) -> RealtimeAnswer:
+    return RealtimeAnswer(
+        active_visitors=row.visitors,
+        pageviews_last5_min=row.pageviews,
+        page_breakdown=dict(row.pages),
+        recent_pageviews=[unpack_pageview(packed) for packed in row.newest],
+        visitors_per_minute=[MinuteVisitors(*one) for one in zip(minutes, row.per_minute, strict=True)],
+        timestamp=now,
+    )
 
 
 def _list_bytes(site_id: str) -> int:

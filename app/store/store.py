@@ -16,9 +16,11 @@ from app.store.migrations import load_migrations, migrate
 from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
+from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.statements import Statement
 from app.store.tenants import Tenants
+from app.store.versions import what_is_wrong
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class UnfitSetting(msgspec.Struct, frozen=True):
 
 
 class Store:
-    """The parts that share one engine: tenants, salts, reads and inserts."""
+    """The parts that share one engine: tenants, salts, reads, reports and inserts."""
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Store:
         intake: Intake,
         reads: RealtimeReads,
         overviews: Overviews,
+        reports: Reports,
         refresh_s: float,
     ) -> None:
         self.engine = engine
@@ -60,6 +63,7 @@ class Store:
         self.intake = intake
         self.reads = reads
         self.overviews = overviews
+        self.reports = reports
         self._statements = statements
         self._refresh_s = refresh_s
         self.applied: list[str] = []
@@ -109,6 +113,9 @@ class Store:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
         await self.engine.create_database(self._statements["create_database"])
         await self._require_fitting_settings()
+        version = await self.engine.fetch(self._statements["version"])
+        if wrong := what_is_wrong(version.decode(errors="replace")):
+            log.warning("%s", wrong)
         self.applied = await migrate(self.engine, self._statements, load_migrations())
 
     async def _require_fitting_settings(self) -> None:

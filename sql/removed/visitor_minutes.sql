@@ -7,4 +7,7 @@
 -- Reads    sites (0001), visitor_minutes (0005)
 -- Params   ids  Array(String)  the removed sites
 DELETE FROM visitor_minutes
-WHERE site_id IN {ids:Array(String)} AND site_id IN (SELECT id FROM sites FINAL WHERE removed_at IS NOT NULL)
+WHERE site IN
+(
+    SELECT reinterpretAsUInt128(SHA256(id)) FROM sites FINAL WHERE id IN {ids:Array(String)} AND removed_at IS NOT NULL
+)

@@ -6,7 +6,8 @@
 -- Params   token  String  unique per group
 INSERT INTO signals
 (
-    site_id, timestamp, type, visitor_id, previous_visitor_id, page, country, referrer, utm_source, utm_medium, utm_campaign
+    site_id, timestamp, type, visitor_id, previous_visitor_id, page, country, referrer, utm_source, utm_medium, utm_campaign,
+    action, category, label, value
 )
 SETTINGS
     async_insert = 0,
@@ -16,6 +17,8 @@ SETTINGS
     deduplicate_blocks_in_dependent_materialized_views = 1,
     max_insert_threads = 1,
     date_time_input_format = 'best_effort', -- ISO 8601, with Z
+    input_format_column_name_matching_mode = 'match_case',
+    materialize_statistics_on_insert = 0, -- nothing here is planned by statistics
     input_format_parallel_parsing = 0,
     input_format_allow_errors_num = 0,
     input_format_allow_errors_ratio = 0,

@@ -1,15 +1,17 @@
-"""The semantics of the realtime answer in plain Python, written from their text; the measure of the SQL."""
+"""The semantics of the live answers in plain Python, written from their text; the measure of the SQL."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 MINUTE = timedelta(minutes=1)
 CLOCK_SKEW = timedelta(seconds=5)
-PAGES_MAX = 100
+SHARES_MAX = 100
 FEED_MAX = 10
+EVER = datetime.max.replace(tzinfo=UTC)
+DIMENSIONS = ("page", "country", "referrer", "utmSource", "utmMedium", "utmCampaign")
 
 
 @dataclass(frozen=True)
@@ -22,42 +24,133 @@ class Sent:
     visitor: str
     page: str
     country: str | None
+    source: tuple[str, str, str, str] = ("", "", "", "")
+    """Referrer, utm source, medium and campaign; empty where there is none."""
 
 
 def start_of_minute(instant: datetime) -> datetime:
     return instant.replace(second=0, microsecond=0)
 
 
+def newest_first(sent: Sent) -> tuple[timedelta, bytes, bytes]:
+    """The total order of signals: those of one microsecond by country, none first, then by page."""
+    return EVER - sent.timestamp, (sent.country or "").encode(), sent.page.encode()
+
+
+class Live:
+    """What is live on a site at an instant, given everything that was acknowledged before."""
+
+    def __init__(self, acknowledged: Iterable[Sent], site_id: str, now: datetime) -> None:
+        self.now = now.replace(microsecond=0)
+        self.in_progress = start_of_minute(now)
+        self.sent = [
+            sent
+            for sent in acknowledged
+            if sent.site_id == site_id and start_of_minute(sent.timestamp) <= self.now + CLOCK_SKEW
+        ]
+
+    def minute(self, sent: Sent) -> datetime:
+        """Its minute; what is ahead of the clock is in the minute in progress."""
+        return min(start_of_minute(sent.timestamp), self.in_progress)
+
+    def within(self, last: datetime, minutes: int = 5) -> list[Sent]:
+        """The signals of so many minutes up to this one, newest first."""
+        first = last - MINUTE * (minutes - 1)
+        return sorted((sent for sent in self.sent if first <= self.minute(sent) <= last), key=newest_first)
+
+
+def visitors(sent: Iterable[Sent]) -> int:
+    return len({one.visitor for one in sent})
+
+
+def pageviews(sent: Iterable[Sent]) -> int:
+    return sum(one.type == "pageview" for one in sent)
+
+
 def answer(acknowledged: Iterable[Sent], site_id: str, now: datetime) -> dict[str, Any]:
-    """The answer for a site at an instant, given everything that was acknowledged before."""
-    now = now.replace(microsecond=0)
-    minutes = [start_of_minute(now) - MINUTE * ago for ago in (4, 3, 2, 1, 0)]
-    active: dict[datetime, set[str]] = {minute: set() for minute in minutes}
-    latest: dict[str, tuple[datetime, str]] = {}
-    pageviews: list[tuple[datetime, str, str]] = []
-    for sent in acknowledged:
-        if sent.site_id != site_id:
-            continue
-        minute = start_of_minute(sent.timestamp)
-        if not minutes[0] <= minute <= now + CLOCK_SKEW:
-            continue
-        active[min(minute, minutes[-1])].add(sent.visitor)  # ahead of the clock: in the minute in progress
-        latest[sent.visitor] = max(latest.get(sent.visitor, (minutes[0], "")), (sent.timestamp, sent.page))
-        if sent.type == "pageview":
-            pageviews.append((sent.timestamp, sent.page, sent.country or ""))
-    pages = Counter(page for _, page in latest.values())
+    """The answer of GET /api/realtime."""
+    live = Live(acknowledged, site_id, now)
+    window = live.within(live.in_progress)
+    pages = Counter(one.page for one in latest_of_each(window).values())
     by_page = sorted(pages.items(), key=lambda item: (-item[1], item[0].encode()))
-    newest = sorted(pageviews, key=lambda one: (one[0], one[1].encode(), one[2]), reverse=True)
+    minutes = [live.in_progress - MINUTE * ago for ago in (4, 3, 2, 1, 0)]
     return {
-        "activeVisitors": len(latest),
-        "pageviewsLast5Min": len(pageviews),
-        "pageBreakdown": dict(by_page[:PAGES_MAX]),
+        "activeVisitors": visitors(window),
+        "pageviewsLast5Min": pageviews(window),
+        "pageBreakdown": dict(by_page[:SHARES_MAX]),
         "recentPageviews": [
-            {"page": page, "timestamp": rfc3339(timestamp), "country": country or None}
-            for timestamp, page, country in newest[:FEED_MAX]
+            {"page": one.page, "timestamp": rfc3339(one.timestamp), "country": one.country or None}
+            for one in [one for one in window if one.type == "pageview"][:FEED_MAX]
         ],
-        "visitorsPerMinute": [{"minute": f"{minute:%H:%M}", "visitors": len(active[minute])} for minute in minutes],
-        "timestamp": rfc3339(now),
+        "visitorsPerMinute": [
+            {"minute": f"{minute:%H:%M}", "visitors": visitors(live.within(minute, 1))} for minute in minutes
+        ],
+        "timestamp": rfc3339(live.now),
+    }
+
+
+def latest_of_each(newest_first: Iterable[Sent]) -> dict[str, Sent]:
+    latest: dict[str, Sent] = {}
+    for sent in newest_first:
+        latest.setdefault(sent.visitor, sent)
+    return latest
+
+
+def breakdown(
+    acknowledged: Iterable[Sent], site_id: str, now: datetime, by: str, filters: Mapping[str, str]
+) -> dict[str, Any]:
+    """The answer of GET /api/realtime/breakdown."""
+    live = Live(acknowledged, site_id, now)
+    window = live.within(live.in_progress)
+    latest = latest_of_each(window)
+    sources = latest_of_each(sorted((one for one in window if any(one.source)), key=newest_source_first))
+    shares: dict[str | None, list[int]] = {}
+    for visitor, signal in latest.items():
+        source = sources[visitor].source if visitor in sources else ("",) * 4
+        values = dict(zip(DIMENSIONS, (signal.page, signal.country or "", *source), strict=True))
+        if all(matches(values[name], pattern) for name, pattern in filters.items()):
+            share = shares.setdefault(values[by] or None, [0, 0])
+            share[0] += 1
+            share[1] += pageviews(one for one in window if one.visitor == visitor)
+    ordered = sorted(shares.items(), key=lambda item: (-item[1][0], item[0] is None, (item[0] or "").encode()))
+    return {
+        "by": by,
+        "activeVisitors": sum(share[0] for share in shares.values()),
+        "pageviews": sum(share[1] for share in shares.values()),
+        "breakdown": [
+            {"value": value, "visitors": share[0], "pageviews": share[1]} for value, share in ordered[:SHARES_MAX]
+        ],
+        "timestamp": rfc3339(live.now),
+    }
+
+
+def newest_source_first(sent: Sent) -> tuple[timedelta, bytes]:
+    return EVER - sent.timestamp, "\t".join(sent.source).encode()
+
+
+def matches(value: str, pattern: str) -> bool:
+    if pattern.endswith("*"):
+        return bool(value) and value.startswith(pattern[:-1])
+    return value == pattern
+
+
+def history(acknowledged: Iterable[Sent], site_id: str, now: datetime, minutes: int) -> dict[str, Any]:
+    """The answer of GET /api/realtime/history."""
+    live = Live(acknowledged, site_id, now)
+    points: list[dict[str, Any]] = [
+        {
+            "minute": rfc3339(minute),
+            "activeVisitors": visitors(live.within(minute)),
+            "pageviews": pageviews(live.within(minute, 1)),
+            "visitors": visitors(live.within(minute, 1)),
+        }
+        for minute in (live.in_progress - MINUTE * ago for ago in range(minutes - 1, -1, -1))
+    ]
+    highest = max(points, key=lambda point: point["activeVisitors"])
+    return {
+        "points": points,
+        "peak": {name: highest[name] for name in ("minute", "activeVisitors")},
+        "timestamp": rfc3339(live.now),
     }
 
 
@@ -72,7 +165,7 @@ def contradictions(answer: dict[str, Any]) -> list[str]:
     pages = list(answer["pageBreakdown"].values())
     feed = [pageview["timestamp"] for pageview in answer["recentPageviews"]]
     rules = {
-        "pages add up to the active visitors": sum(pages) == visitors or len(pages) == PAGES_MAX,
+        "pages add up to the active visitors": sum(pages) == visitors or len(pages) == SHARES_MAX,
         "pages are ordered by visitors": pages == sorted(pages, reverse=True),
         "the busiest minute has no more visitors than the window": max(per_minute) <= visitors <= sum(per_minute),
         "five minutes": len(per_minute) == 5,
