@@ -29,6 +29,7 @@ from app.store.store import Store
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
 REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
+HISTORY = (ROOT / "sql" / "history.sql").read_text()
 SQL = {path.stem: path.read_text() for path in sorted((BENCH / "sql").glob("*.sql"))}
 PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
 

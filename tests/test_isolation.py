@@ -1,6 +1,7 @@
 """No token reads or writes what is not its tenant's, and unknown and foreign sites look alike."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.keys import ApiKey, hash_token
-from app.domain.sites import Site
+from app.domain.sites import Site, site_key
 from app.settings import Settings
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
@@ -47,8 +48,10 @@ class CountingEngine:
         self.written: list[bytes] = []
 
     async def fetch(self, _statement: Statement, parameters: Any = None) -> bytes:
-        self.read += parameters["sites"]
-        return b"".join(f"{site}\t1\tanswer of {site}\n".encode() for site in parameters["sites"])
+        sites = {site_key(site_id): site_id for site_id in ASKED}
+        self.read += [sites[key] for key in parameters["sites"]]
+        rows = [f'["{key}",1,1,0,[["/{sites[key]}",1]],[],[0,0,0,0,0]]' for key in parameters["sites"]]
+        return f'{{"data":[{",".join(rows)}],"rows":{len(rows)}}}'.encode()
 
     async def execute(
         self, _statement: Statement, _parameters: Any = None, rows: bytes | None = None, **_options: Any
@@ -113,7 +116,7 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
     if not valid or key is None:
         assert read[:2] == write[:2] == INVALID
     elif reaches and key.scope in ("read", "admin"):
-        assert read[:2] == (200, f"answer of {site_id}".encode())
+        assert (read[0], json.loads(read[1])["pageBreakdown"]) == (200, {f"/{site_id}": 1})
     else:
         assert read[:2] == DENIED
     if valid and key and key.scope == "read":
