@@ -29,6 +29,7 @@ from tests.kit.service import PULSEHOUSE, ROOT, worker_pids
 
 BENCH = Path(__file__).resolve().parent
 REALTIME = (ROOT / "sql" / "realtime.sql").read_text()
+HISTORY = (ROOT / "sql" / "history.sql").read_text()
 SQL = {path.stem: path.read_text() for path in sorted((BENCH / "sql").glob("*.sql"))}
 
 WINDOW_S = 330

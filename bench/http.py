@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from app.store.reads import parameters_of
 from bench.harness import REALTIME, Database, Load, Process, Service, serve, serve_fixed, steady_writer, traffic, wrk
 
 if TYPE_CHECKING:
@@ -144,8 +145,8 @@ def _one_at_a_time(service: Service, database: Database, report: "Report", times
         started_s = time.perf_counter()
         _poll(connection, site)
         between_s = time.perf_counter()
-        parameters = {"sites": [f"site_{site}"], "now": datetime.now(UTC).replace(microsecond=0)}
-        database.client.raw_query(REALTIME, parameters)
+        parameters = parameters_of([f"site_{site}"], datetime.now(UTC).replace(microsecond=0))
+        database.client.raw_query(REALTIME, dict(parameters))
         polls.append((between_s - started_s) * 1000)
         statements.append((time.perf_counter() - between_s) * 1000)
     connection.close()

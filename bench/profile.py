@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from app.store.reads import parameters_of
 from bench.harness import REALTIME, Database, serve, steady_writer, wrk
 from bench.http import CONNECTIONS, SITES
 
@@ -61,17 +62,21 @@ def measure(database: Database, report: "Report") -> None:
         **{f"cores used by {name}": value / took_s for name, value in sorted(used_s.items())},
         **{f"{name} under way on average": value / took_s for name, value in running.items()},
     }
-    alone = {asked: _statement(database, now, asked, 41) for asked in (1, 150, SITES)}
+    alone = {asked: _statement(database, now, asked, 41) for asked in (0, 1, 150, SITES)}
     _show(report, load, alone)
     report.curve("profile", {"load": load, "statement": alone})
 
 
 def _statement(database: Database, now: datetime, asked: int, times: int) -> dict[str, float]:
-    """Medians over statements for random sites, one at a time, less what it costs to ask for the counters."""
+    """Medians over statements for random sites, one at a time, less what it costs to ask for the counters.
+
+    `asked` 0 is a site without visitors.
+    """
     found: list[tuple[Counter[str], float]] = []
     idle: list[Counter[str]] = []
     for number in range(times + 2):
-        parameters = {"sites": [f"site_{site}" for site in random.sample(range(1, SITES + 1), asked)], "now": now}
+        sites = [f"site_{site}" for site in random.sample(range(1, SITES + 1), asked)] or ["site_5_without_visitors"]
+        parameters = dict(parameters_of(sites, now))
         first = database.events()
         second = database.events()
         started_s = time.perf_counter()

@@ -18,7 +18,8 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from bench.harness import REALTIME, SQL, WINDOW_S, Database, traffic
+from app.store.reads import parameters_of
+from bench.harness import HISTORY, REALTIME, SQL, WINDOW_S, Database, traffic
 
 if TYPE_CHECKING:
     from bench.__main__ import Report
@@ -96,13 +97,20 @@ class DataSet(Database):
         )
 
     def realtime(self, case: str, sites: int) -> Probe:
-        return Probe(case, "realtime", self.client, [REALTIME], self._parameters(sites))
+        parameters = dict(parameters_of(self._sites(sites), self.now))
+        return Probe(case, "realtime", self.client, [REALTIME], parameters)
 
     def peers(self, case: str, sites: int) -> Probe:
-        return Probe(case, "peers", self.client, PEERS, self._parameters(sites))
+        return Probe(case, "peers", self.client, PEERS, {"sites": self._sites(sites), "now": self.now})
 
-    def _parameters(self, sites: int) -> dict[str, object]:
-        return {"sites": [f"site_{number}" for number in range(1, sites + 1)], "now": self.now}
+    def history(self, case: str, minutes: int) -> Probe:
+        """The history of site_1."""
+        first = self.now.replace(second=0) - timedelta(minutes=minutes - 1)
+        return Probe(case, "history", self.client, [HISTORY], {"site": "site_1", "first": first, "now": self.now})
+
+    @staticmethod
+    def _sites(sites: int) -> list[str]:
+        return [f"site_{number}" for number in range(1, sites + 1)]
 
 
 class Bench:
@@ -209,6 +217,13 @@ class Bench:
                 probes = [data.realtime(case, asked) for data, case in zip(sets, days, strict=True)]
                 self.compare(f"history, {asked} sites asked", *probes)
 
+    def history_of_a_day(self) -> None:
+        """One site with 100,000 visitors a day (quick: 10,000), each seen in four minutes: its history."""
+        visitors = 10_000 if self.quick else 100_000
+        with self.data() as [data]:
+            data.fill(rate=visitors * 4 / 86_400, seconds=86_400, sites=1, visitors=visitors, block=5_000)
+            self.measure("history of a site", [data.history(f"{n:,} minutes", n) for n in (30, 1440)])
+
     def pageviews_per_visitor(self) -> None:
         """100 sites, 50 visitors each: 1 and 100 signals of a visitor and minute."""
         with self.data(2) as [once, often]:
@@ -241,6 +256,7 @@ def measure(url: str, report: "Report", *, quick: bool) -> None:
     bench = Bench(url, quick=quick, console=report.console)
     for experiment in (
         bench.history,
+        bench.history_of_a_day,
         bench.pageviews_per_visitor,
         bench.sites_in_table,
         bench.sites_asked,

@@ -1,6 +1,7 @@
 """No token reads or writes what is not its tenant's, and unknown and foreign sites look alike."""
 
 import asyncio
+import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -14,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.keys import ApiKey, hash_token
-from app.domain.sites import Site
+from app.domain.sites import Site, site_key
 from app.settings import Settings
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
@@ -75,8 +76,10 @@ class CountingEngine:
             days = [(NOW + timedelta(days=days)).date() for days in (-1, 0, 1)]
             return result({"day": day, "salt": "5a17", "served": False} for day in days)
         assert statement.name == "realtime"
-        self.read += parameters["sites"]
-        return b"".join(f'{site}\t1\t"answer of {site}"\n'.encode() for site in parameters["sites"])
+        sites = {site_key(site_id): site_id for site_id in ASKED}
+        self.read += [sites[key] for key in parameters["sites"]]
+        rows = [f'["{key}",1,1,0,[["/{sites[key]}",1]],[],[0,0,0,0,0]]' for key in parameters["sites"]]
+        return f'{{"data":[{",".join(rows)}],"rows":{len(rows)}}}'.encode()
 
     async def execute(
         self, statement: Statement, parameters: Any = None, rows: bytes | None = None, **_options: Any
@@ -171,7 +174,7 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
     if not valid or key is None:
         assert read[:2] == write[:2] == INVALID
     elif reaches and key.scope in ("read", "admin"):
-        assert read[:2] == (200, f'"answer of {site_id}"'.encode())
+        assert (read[0], json.loads(read[1])["pageBreakdown"]) == (200, {f"/{site_id}": 1})
     else:
         assert read[:2] == DENIED
     if valid and key and key.scope == "read":

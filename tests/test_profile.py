@@ -13,6 +13,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from app.domain.errors import StartupError
+from app.domain.realtime import start_of_minute
+from app.domain.sites import site_key
 from app.settings import Settings
 from app.store.engine import Result, decode_rows
 from app.store.statements import Statement, load_statements
@@ -93,8 +95,15 @@ async def execute(
 
 async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, client: Client) -> None:
     await signals(*((n % 4, f"visitor {n}", f"/page/{n % 5}") for n in range(12)))
+    now = api.clock()
+    oldest = start_of_minute(now) - timedelta(minutes=4)
     reads: dict[str, dict[str, Any]] = {
-        "realtime": {"sites": ["site_a", "site_b"], "now": api.clock()},
+        "realtime": {"sites": [site_key("site_a"), site_key("site_b")], "now": now, "oldest": oldest},
+        "breakdown": {"site": "site_a", "now": now, "by": "page", "names": ["page"], "patterns": ["/page/*"]},
+        "history": {"site": "site_a", "now": now, "first": oldest},
+        "overview": {"tenant": "acme", "site_id": "", "now": now},
+        "sites/find": {"ids": ["site_a", "site_b"]},
+        "keys/list_of_tenant": {"tenant": "acme"},
         "sites/list": {"since": EVER},
         "keys/list": {"since": EVER},
         "salts/list": {"kept_minutes": 15},

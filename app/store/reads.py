@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -11,26 +11,35 @@ import msgspec
 from app import metrics
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
-from app.domain.realtime import MinuteVisitors, RealtimeAnswer, minutes_of_window, start_of_window, unpack_pageview
+from app.domain.realtime import (
+    WINDOW_MINUTES,
+    MinuteVisitors,
+    RealtimeAnswer,
+    minutes_of_window,
+    start_of_window,
+    unpack_pageview,
+)
+from app.domain.sites import site_key
 from app.store.deadlines import Deadlines
-from app.store.engine import Engine, EngineError
+from app.store.engine import Engine, EngineError, Parameters
 from app.store.statements import Statement
 
 log = logging.getLogger(__name__)
 
 Poll = asyncio.Future[bytes]
 
-MAX_LIST_BYTES = 120_000
-"""Of the ids in one statement together: ClickHouse takes a parameter of 131,072 bytes (http_max_field_value_size)."""
+MOST_SITES = 3_000
+"""In one statement: each is up to 39 digits and a comma, and ClickHouse takes a parameter of 131,072 bytes
+(http_max_field_value_size)."""
 
 SPLIT = 8
 """Into how many parts a failed statement is split. Each round may cost its time limit, so few rounds are better."""
 
 
 class _Row(msgspec.Struct, frozen=True, array_like=True):
-    """What sql/realtime.sql returns of a site."""
+    """What sql/realtime.sql returns of a site with visitors."""
 
-    site_id: str
+    site: str
     rows_read: int
     visitors: int
     pageviews: int
@@ -39,7 +48,16 @@ class _Row(msgspec.Struct, frozen=True, array_like=True):
     per_minute: list[int]
 
 
-_decode_rows = msgspec.json.Decoder(_Row).decode_lines
+class _Result(msgspec.Struct, frozen=True):
+    """What it returns in all."""
+
+    data: list[_Row]
+    rows: int
+
+
+NO_VISITORS = _Row("", 0, 0, 0, [], [], [0] * WINDOW_MINUTES)
+
+_decode_result = msgspec.json.Decoder(_Result).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -59,7 +77,7 @@ class _Lane:
 
     def __init__(self, max_statements: int, max_sites: int) -> None:
         self.room = max_statements
-        self._max_sites = max_sites
+        self._max_sites = min(max_sites, MOST_SITES)
         self._waiting: dict[str, dict[str, list[Poll]]] = {}  # tenant -> site -> polls
 
     def add(self, tenant: str, site_id: str, polls: list[Poll]) -> None:
@@ -71,14 +89,13 @@ class _Lane:
         Sites whose polls have all given up are dropped.
         """
         group: dict[str, _Asked] = {}
-        room, list_bytes, progress = self._max_sites, 0, True
+        room, progress = self._max_sites, True
         while progress and len(group) < room:
             progress = False
             for tenant, sites in list(self._waiting.items()):
                 site_id = next(iter(sites))
                 room_with_it = min(room, suspects.get(site_id, room))
-                bytes_with_it = list_bytes + _list_bytes(site_id)
-                if group and (len(group) >= room_with_it or bytes_with_it > MAX_LIST_BYTES):
+                if group and len(group) >= room_with_it:
                     continue  # it leads a later statement
                 progress = True
                 polls = sites.pop(site_id)
@@ -86,7 +103,7 @@ class _Lane:
                 if sites:
                     self._waiting[tenant] = sites  # behind the other tenants
                 if any(not poll.done() for poll in polls):
-                    room, list_bytes = room_with_it, bytes_with_it
+                    room = room_with_it
                     group[site_id] = _Asked(tenant, polls)
         return group
 
@@ -191,8 +208,7 @@ class RealtimeReads:
         started_s = time.perf_counter()
         metrics.statement_sites.observe(len(group))
         now = self._clock().replace(microsecond=0)
-        parameters = {"sites": list(group), "now": now, "oldest": start_of_window(now)}
-        answers = _read(await self._engine.fetch(self._statement, parameters), group, now)
+        answers = _read(await self._engine.fetch(self._statement, parameters_of(group, now)), group, now)
         metrics.statements.labels("answered").inc()
         metrics.statement_seconds.observe(time.perf_counter() - started_s)
         answered = 0
@@ -221,16 +237,23 @@ class RealtimeReads:
                     poll.set_exception(Unavailable())
 
 
+def parameters_of(site_ids: Iterable[str], now: datetime) -> Parameters:
+    """The parameters of sql/realtime.sql; `now` in whole seconds."""
+    return {"sites": [site_key(site_id) for site_id in site_ids], "now": now, "oldest": start_of_window(now)}
+
+
 def _read(body: bytes, group: Mapping[str, _Asked], now: datetime) -> list[tuple[str, int, bytes]]:
     """The sites, rows and answers of a result. Raises EngineError when it does not answer exactly what was asked."""
     try:
-        rows = _decode_rows(body)
+        result = _decode_result(body)
+        found = {int(row.site): row for row in result.data}
         minutes = minutes_of_window(now)
-        answers = [(row.site_id, row.rows_read, _encode(_answer(row, minutes, now))) for row in rows]
+        rows = {site_id: found.pop(site_key(site_id), NO_VISITORS) for site_id in group}
+        answers = [(site_id, row.rows_read, _encode(_answer(row, minutes, now))) for site_id, row in rows.items()]
     except ValueError:
         raise EngineError(None, detail="the answer is not ClickHouse's") from None
-    if len(answers) != len(group) or {site_id for site_id, _, _ in answers} != group.keys():
-        raise EngineError(None, detail="the answer speaks of other sites than were asked for")
+    if found or len(result.data) != result.rows:
+        raise EngineError(None, detail="the answer is not whole, or speaks of other sites than were asked for")
     return answers
 
 
@@ -243,8 +266,3 @@ def _answer(row: _Row, minutes: list[str], now: datetime) -> RealtimeAnswer:
         visitors_per_minute=[MinuteVisitors(*one) for one in zip(minutes, row.per_minute, strict=True)],
         timestamp=now,
     )
-
-
-def _list_bytes(site_id: str) -> int:
-    """The length of an id in a list, its quotes, comma and escapes included; never too small."""
-    return len(site_id.encode("unicode_escape")) + site_id.count("'") + 3
