@@ -175,7 +175,8 @@ def test_the_service_is_as_its_description_says(
 
         hold()
     if mode.is_positive:
-        assert {("GET /api/realtime", 200), ("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
+        assert {(f"GET /api/realtime{path}", 200) for path in ("", "/breakdown", "/history")} < answers
+        assert {("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
 
 
 NAMES = sorted({field.encode_name.encode() for kind in (ServerBatch, ServerSignal) for field in fields(kind)} | {b"x"})
