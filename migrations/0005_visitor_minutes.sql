@@ -7,7 +7,7 @@
 --          the window are skipped whole. A site is 16 bytes of its id's SHA-256, since numbers are compared faster than
 --          text; no shorter, since ids are public and can be chosen, and nobody may make one that equals another's.
 --          A signal is packed into text that begins with the microseconds left until the year 2286, 16 digits: of
---          several the smallest is the latest. SQL reads views by name: `site` is never called site_id here.
+--          several the smallest is the latest, and ~ is greater than all.
 -- Data     New table; nothing existing is touched. Rows leave 32 days after their minute.
 CREATE TABLE IF NOT EXISTS visitor_minutes
 (
@@ -17,7 +17,7 @@ CREATE TABLE IF NOT EXISTS visitor_minutes
     previous_visitor_id SimpleAggregateFunction(max, UInt64)   COMMENT 'As in signals',
     pageviews           SimpleAggregateFunction(sum, UInt64)   COMMENT 'Pageviews of this visitor in this minute',
     latest              SimpleAggregateFunction(min, String)   COMMENT 'The latest signal as text: 9999999999999999 minus its Unix microseconds (16 digits), its country (2 characters), its page',
-    source              SimpleAggregateFunction(min, String)   COMMENT 'The latest signal with a referrer or campaign as text: the same 16 digits, referrer, utm_source, utm_medium, utm_campaign, between them tabs; 16 nines and three tabs where there is none'
+    source              SimpleAggregateFunction(min, String)   COMMENT 'The latest signal with a referrer or campaign as text: the same 16 digits, referrer, utm_source, utm_medium, utm_campaign, between them tabs; ~ where there is none'
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toDate(minute)

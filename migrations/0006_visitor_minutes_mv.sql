@@ -14,6 +14,6 @@ SELECT
     max(signals.previous_visitor_id)                                                               AS previous_visitor_id,
     countIf(type = 'pageview')                                                                     AS pageviews,
     min(concat(toString(until_2286), rightPad(country, 2), page))                                  AS latest,
-    min(concat(if(came_from = '\t\t\t', '9999999999999999', toString(until_2286)), came_from))     AS source
+    min(if(came_from = '\t\t\t', '~', concat(toString(until_2286), came_from)))                      AS source
 FROM signals
 GROUP BY site, minute, visitor_id

@@ -201,8 +201,9 @@ def test_the_service_is_as_its_description_says(
 
         hold()
     if mode.is_positive:
-        assert {("GET /api/realtime", 200), ("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
-        assert {("POST /api/realtime/batch", 200), ("GET /api/realtime/overview", 200)} < answers
+        for path in ("", "/breakdown", "/history", "/overview"):
+            assert (f"GET /api/realtime{path}", 200) in answers
+        assert {("POST /api/realtime/batch", 200), ("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
         assert {("POST /api/sites", 201), ("POST /api/keys", 201), ("PATCH /api/sites/{id}", 404)} < answers
 
 
