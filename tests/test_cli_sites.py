@@ -118,7 +118,7 @@ def test_sites_of_the_database_are_removed_imported_and_listed_by_tenant(server_
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("domains,name\na.example,\na.example," + "x" * 501, ["line 3: name: use 1 to 500 characters, not blanks alone"]),
+        ("domains,name\na.example,\na.example," + "x" * 501, ["line 3: name: use 1 to 500 characters, not blanks alone"]),  # noqa: E501
         ("domains,id\na.example,x\nb.example,x\n", ["line 3: id: x stands on line 2 too"]),
         ("domains,id\na.example\n", ["line 2: expected 2 columns"]),
         ("domain\na.example\n", ["line 1: the first line must name the columns: domains, and if wanted name and id"]),

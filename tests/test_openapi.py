@@ -81,6 +81,7 @@ async def test_every_error_of_the_service_is_described_with_its_body_and_headers
         ("POST /api/keys", "201 400 401 403 404 408 413 500 503"),
         ("DELETE /api/keys/{id}", "204 401 403 404 500 503"),
         ("POST /api/realtime/batch", "200 400 401 403 408 413 500 503"),
+        ("GET /api/realtime/stream", "200 400 401 403 500 503"),
         ("GET /api/realtime/overview", "200 400 401 403 500 503"),
         ("POST /api/track", "200 400 401 403 404 408 413 429 500 503"),
         ("GET /api/track.gif", "200 400 403 404 429 500 503"),

@@ -24,7 +24,7 @@ from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collec
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
 from app.store.store import Store
-from app.wiring import create_app, create_bodies, create_store, trusted_proxies
+from app.wiring import create_app, create_bodies, create_store, create_streams, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -139,12 +139,12 @@ async def serve_here(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limit_s = stop_within_s or _stop_within_s(settings)
-    bodies = create_bodies(settings)
+    bodies, streams = create_bodies(settings), create_streams(settings, store)
     await store.start()
     spare_garbage_collector()
     try:
         server = EmbeddedServer(
-            create_app(settings, store, bodies),
+            create_app(settings, store, bodies, streams),
             address=host,
             port=port,
             interface=Interfaces.ASGINL,
@@ -159,6 +159,7 @@ async def serve_here(
         await asyncio.wait([serving, *ends], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         bodies.stop()
+        streams.stop()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait([serving, *tasks], timeout=limit_s)
     finally:
