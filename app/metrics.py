@@ -13,6 +13,7 @@ signals_queued = Gauge(
 )
 inserts = Counter("pulsehouse_inserts", "INSERTs sent, repeated ones included", ["outcome"])
 insert_seconds = Histogram("pulsehouse_insert_seconds", "Duration of an INSERT", buckets=SECONDS)
+streams = Gauge("pulsehouse_streams_open", "Event streams that are open", multiprocess_mode="livesum")
 overviews = Counter("pulsehouse_overview_statements", "Overview statements run", ["outcome"])
 polls_answered = Counter("pulsehouse_polls_answered", "Realtime answers given")
 statements = Counter("pulsehouse_realtime_statements", "Realtime statements run", ["outcome"])

@@ -31,6 +31,9 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     query_max_sites: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     query_shared_max_rows: Positive = 50_000
     report_max_statements: Annotated[int, msgspec.Meta(ge=1, le=64)] = 1
+    stream_interval_ms: Annotated[int, msgspec.Meta(ge=10, le=60_000)] = 1_000
+    stream_lifetime_ms: Annotated[int, msgspec.Meta(ge=1, le=86_400_000)] = 300_000
+    stream_max_sites: Positive = 10_000
     insert_timeout_ms: Milliseconds = 5_000
     insert_timeout_max_ms: Milliseconds = 60_000
     commit_timeout_ms: Milliseconds = 10_000

@@ -28,6 +28,7 @@ from app.http.realtime import realtime_handlers
 from app.http.site_changes import site_change_handlers
 from app.http.sites import site_handlers
 from app.http.static import STATIC_HANDLERS
+from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
 from app.http.under_way import UnderWay
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
@@ -124,13 +125,24 @@ def create_bodies(settings: Settings) -> Bodies:
     )
 
 
-def create_handlers(settings: Settings, store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
+def create_streams(settings: Settings, store: Store) -> Streams:
+    """What pushes answers to a worker's open streams."""
+    return Streams(
+        store,
+        interval_s=settings.stream_interval_ms / 1000,
+        lifetime_s=settings.stream_lifetime_ms / 1000,
+        max_sites=settings.stream_max_sites,
+    )
+
+
+def create_handlers(settings: Settings, store: Store, bodies: Bodies, streams: Streams) -> list[HTTPRouteHandler]:
     """Every endpoint."""
     rate_limit = RateLimit(settings.track_max_signals_per_minute)
     handlers = [
         *realtime_handlers(store),
         *batch_handlers(store, bodies),
         *overview_handlers(store),
+        *stream_handlers(store, streams),
         *track_handlers(store, bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
         *site_change_handlers(store, bodies),
         *site_handlers(store),
@@ -142,16 +154,21 @@ def create_handlers(settings: Settings, store: Store, bodies: Bodies) -> list[HT
 
 
 def create_app(
-    settings: Settings, store: Store, bodies: Bodies | None = None, under_way: UnderWay | None = None
+    settings: Settings,
+    store: Store,
+    bodies: Bodies | None = None,
+    streams: Streams | None = None,
+    under_way: UnderWay | None = None,
 ) -> Any:
     """The ASGI application; it opens and closes the store with its lifespan."""
     bodies = bodies or create_bodies(settings)
+    streams = streams or create_streams(settings, store)
     under_way = under_way or UnderWay()
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         stopping = asyncio.Event()
-        stop_at_sigterm(bodies, stopping)
+        stop_at_sigterm(bodies, streams, stopping)
         await store.start()
         spare_garbage_collector()
         tasks = [
@@ -166,7 +183,7 @@ def create_app(
             await store.close(settings.shutdown_timeout_ms / 1000)
 
     app = Litestar(
-        create_handlers(settings, store, bodies),
+        create_handlers(settings, store, bodies, streams),
         lifespan=[lifespan],
         exception_handlers={**EXCEPTION_HANDLERS},
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
@@ -195,14 +212,16 @@ async def leave_when_done(settings: Settings, store: Store, under_way: UnderWay,
     os._exit(0)
 
 
-def stop_at_sigterm(bodies: Bodies, stopping: asyncio.Event) -> None:
-    """Have a worker of granian wait for no body once it is told to stop: it ends its lifespan after the last request.
+def stop_at_sigterm(bodies: Bodies, streams: Streams, stopping: asyncio.Event) -> None:
+    """Have a worker of granian wait for no body and no stream once it is told to stop: it ends its lifespan after the
+    last request.
 
     granian has set its own handlers before, the same one for both signals.
     """
 
     def stop() -> None:
         bodies.stop()
+        streams.stop()
         stopping.set()
         signal.raise_signal(signal.SIGINT)
 

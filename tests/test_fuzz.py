@@ -94,7 +94,9 @@ class Fuzzed:
 @pytest.fixture(scope="module")
 def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Iterator[Fuzzed]:
     database = new_name()
-    given = Settings(track_max_signals_per_minute=0, trusted_proxies=PROXIES)
+    given = Settings(
+        track_max_signals_per_minute=0, trusted_proxies=PROXIES, stream_lifetime_ms=1, stream_interval_ms=10
+    )
     tokens: dict[str, str] = {}
     engine = make_engine(engine_name, server_or_none, embedded_folder, database)
 
@@ -201,7 +203,7 @@ def test_the_service_is_as_its_description_says(
 
         hold()
     if mode.is_positive:
-        for path in ("", "/breakdown", "/history", "/overview"):
+        for path in ("", "/breakdown", "/history", "/overview", "/stream"):
             assert (f"GET /api/realtime{path}", 200) in answers
         assert {("POST /api/realtime/batch", 200), ("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
         assert {("POST /api/sites", 201), ("POST /api/keys", 201), ("PATCH /api/sites/{id}", 404)} < answers
@@ -269,7 +271,16 @@ queries = st.lists(
     max_size=4,
 ).map(lambda pairs: "&".join(f"{name}={value}" for name, value in pairs))
 targets = st.one_of(
-    st.sampled_from(["/api/realtime/batch", "/api/realtime/overview", "/api/keys", "/api/sites/x", "/api/keys/%00"]),
+    st.sampled_from(
+        [
+            "/api/realtime/batch",
+            "/api/realtime/overview",
+            "/api/realtime/stream",
+            "/api/keys",
+            "/api/sites/x",
+            "/api/keys/%00",
+        ]
+    ),
     st.sampled_from(["/api/realtime", "/api/track.gif", "/api/track", "/api/sites", "/", "/metrics"]),
     st.binary(max_size=20).map(lambda path: "/api/" + quote(path)),
     st.sampled_from(["//", "/api//realtime", "/api/realtime/", "/../x", "/%2e%2e/", "/x" * 4000, "/openapi/x", "/%"]),

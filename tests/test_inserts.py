@@ -146,6 +146,7 @@ async def test_a_full_queue_is_503_at_once_and_stores_nothing_of_the_refused(mak
     refused = await api.track({"siteId": "site_a"})
     assert not any(task.done() for task in waiting)
     assert (refused.status_code, refused.json()) == (503, REFUSED)
+    assert refused.headers["pulsehouse-stored"] == "no"
     assert refused.headers["retry-after"] == "1"
     line.hold.set()
     assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
@@ -163,6 +164,7 @@ async def test_a_queue_full_of_bytes_is_503_at_once_until_they_are_committed(mak
     await until(lambda: api.store.inserts.queued == 9)  # what fits is taken
     assert not any(task.done() for task in waiting)
     assert (refused.status_code, refused.json()) == (503, REFUSED)
+    assert refused.headers["pulsehouse-stored"] == "no"
     line.hold.set()
     assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
     assert (await api.track(large)).status_code == 200
@@ -334,6 +336,9 @@ async def test_what_clickhouse_refuses_is_503_without_its_words(make_api: MakeAp
     line.before = [EngineError(code, written=written, detail="DB::Exception: secret")] * 20
     response = await api.track({"siteId": "site_a"})
     assert (response.status_code, response.json()) == (503, UNCLEAR if written is None else REFUSED)
+    assert response.headers["pulsehouse-stored"] == ("unknown" if written is None else "no")
+    assert "Pulsehouse-Stored" in response.headers["access-control-expose-headers"]
+    assert "pulsehouse-stored" not in (await api.get("/api/sites", "ph_live_x")).headers
     assert response.headers["retry-after"] == "1"
     line.before = []
 

@@ -25,7 +25,6 @@ from app.client.ask import NoAnswer, read_answer
 from app.client.log_replay import BATCH_MAX_BYTES, BATCH_MAX_SIGNALS, Pace, replay_log
 from app.client.log_source import PIECE_MAX_BYTES, Source
 from app.client.sender import RETRIES_MAX, Sender, Tally
-from app.domain.errors import CommitUnclear
 from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.settings import Settings
 from app.wiring import create_app
@@ -356,10 +355,12 @@ async def test_a_busy_service_is_asked_again(log_of: LogOf) -> None:
 
 
 async def test_an_unconfirmed_commit_is_not_sent_again(log_of: LogOf) -> None:
-    unclear = httpx.Response(503, json={"error": CommitUnclear.message}, headers={"Retry-After": "0"})
+    unclear = httpx.Response(
+        503, json={"error": "any words"}, headers={"Retry-After": "0", "Pulsehouse-Stored": "unknown"}
+    )
     client, batches = service(lambda _events: unclear)
     counts, _ = await run_replay(client, log_of(line()))
-    assert counts == tally(lines=1, sent=1, failed=1, firstError=f"{CommitUnclear.message} (503)")
+    assert counts == tally(lines=1, sent=1, failed=1, firstError="any words (503)")
     assert len(batches) == 1
 
 

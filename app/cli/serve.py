@@ -25,7 +25,7 @@ from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collec
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
 from app.store.store import Store
-from app.wiring import create_app, create_bodies, create_store, trusted_proxies
+from app.wiring import create_app, create_bodies, create_store, create_streams, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -141,12 +141,12 @@ async def serve_here(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limit_s = stop_within_s or time_to_stop_s(settings)
-    bodies, under_way = create_bodies(settings), UnderWay()
+    bodies, streams, under_way = create_bodies(settings), create_streams(settings, store), UnderWay()
     await store.start()
     spare_garbage_collector()
     try:
         server = EmbeddedServer(
-            create_app(settings, store, bodies, under_way),
+            create_app(settings, store, bodies, streams, under_way),
             address=host,
             port=port,
             interface=Interfaces.ASGINL,
@@ -161,6 +161,7 @@ async def serve_here(
         await asyncio.wait([serving, *ends], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         bodies.stop()
+        streams.stop()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait(tasks, timeout=limit_s) if tasks else None
         # Not for the connections alone: an answer that is not read would hold it back.

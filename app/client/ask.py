@@ -9,7 +9,6 @@ import httpx
 import msgspec
 
 from app.client.plain_text import clean
-from app.domain.errors import CommitUnclear
 
 TIMEOUT = httpx.Timeout(15, connect=5)
 """The service answers or refuses within 10 s; this leaves some for the way."""
@@ -114,7 +113,7 @@ def _refusal(response: httpx.Response) -> NoAnswer:
         f"{error} ({status})",
         status=status,
         retry_after_s=_retry_after_s(response),
-        may_be_done=error == CommitUnclear.message,
+        may_be_done=response.headers.get("pulsehouse-stored") == "unknown",
     )
 
 

@@ -18,7 +18,10 @@ log = logging.getLogger(__name__)
 
 CORS = {"Access-Control-Allow-Origin": "*"}
 EVERY_ANSWER = {**CORS, "Cache-Control": "no-cache"}
-EXPOSED = {"Access-Control-Expose-Headers": "Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"}
+STORED = "Pulsehouse-Stored"
+"""With a 503 of a call that stores signals: `no`, or `unknown` where sending them again may store them twice."""
+RATE_LIMIT = "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset"
+EXPOSED = {"Access-Control-Expose-Headers": f"{STORED}, Retry-After, {RATE_LIMIT}"}
 VARIES = {"Vary": "Accept-Encoding"}
 
 COMPRESSED_FROM_BYTES = 1_024
@@ -52,7 +55,7 @@ class Error(msgspec.Struct, frozen=True):
     error: Annotated[str, msgspec.Meta(min_length=1, description="What was wrong, for people; branch on the status.")]
 
 
-def answer_refusal(_request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[bytes]:
+def answer_refusal(request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[bytes]:
     """Answer what the service itself refuses."""
     headers: dict[str, str] = {}
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
@@ -60,6 +63,8 @@ def answer_refusal(_request: Request[Any, Any, Any], refusal: errors.Refusal) ->
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(refusal, errors.Unavailable):
         headers["Retry-After"] = str(refusal.retry_after_s)
+        if request.route_handler.opt.get("stores"):
+            headers[STORED] = "unknown" if isinstance(refusal, errors.CommitUnclear) else "no"
     elif isinstance(refusal, errors.TooManyRequests):
         headers["Retry-After"] = str(refusal.retry_after_s)
         headers["X-RateLimit-Limit"] = str(refusal.limit)

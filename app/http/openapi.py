@@ -13,7 +13,7 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from app.http.answers import DEFECT, EVERY_ANSWER, EXPOSED, STATUS, Error
+from app.http.answers import DEFECT, EVERY_ANSWER, EXPOSED, STATUS, STORED, Error
 
 PATH = "/openapi/openapi.json"
 MEDIA_TYPE = "application/vnd.oai.openapi+json"
@@ -83,6 +83,13 @@ HEADERS_OF_AN_ERROR = {
 def refusals(*statuses: int) -> dict[int, Json]:
     """The descriptions of these errors, and of 500, which any endpoint answers when the service has a defect."""
     return {status: {"$ref": REFUSAL.format(name=f"Error{status}")} for status in (*statuses, int(DEFECT))}
+
+
+def unclear_refusal() -> dict[int, Json]:
+    """The description of a 503 of a call that stores signals: it tells whether it may have."""
+    told = _refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+    stored = header("Whether the signals are stored all the same", enum=["no", "unknown"])
+    return {503: {**told, "headers": {**told["headers"], STORED: stored}}}
 
 
 def _refusal(status: HTTPStatus) -> Json:

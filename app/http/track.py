@@ -22,7 +22,7 @@ from app.http.caller import (
     required_site_id,
     sender_of,
 )
-from app.http.openapi import SITE_ID, TOKEN_OR_NONE, answer, described, parameter, refusals
+from app.http.openapi import SITE_ID, TOKEN_OR_NONE, answer, described, parameter, refusals, unclear_refusal
 from app.http.preflight import allow_preflight
 from app.http.rate_limit import RateLimit
 from app.store.store import Store
@@ -54,14 +54,18 @@ USER_AGENT = parameter("User-Agent", "Part of who the visitor is; the signals of
 ORIGIN = parameter("Origin", "The page's origin; its host must be a domain of the site", place="header")
 TRACK = described(
     "Send one signal or a batch",
-    {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 408, 413, 429, 503)},
+    {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 408, 413, 429), **unclear_refusal()},
     security=TOKEN_OR_NONE,
     parameters=[USER_AGENT, ORIGIN],
     requestBody=BODY,
 )
 TRACK_PIXEL = described(
     "Count a pageview of a browser without scripts",
-    {200: answer("A transparent pixel", {}, PIXEL_HEADERS, "image/gif"), **refusals(400, 403, 404, 429, 503)},
+    {
+        200: answer("A transparent pixel", {}, PIXEL_HEADERS, "image/gif"),
+        **refusals(400, 403, 404, 429),
+        **unclear_refusal(),
+    },
     parameters=[
         SITE_ID,
         parameter("path", "The page; the Referer's path if not given"),
@@ -72,10 +76,14 @@ TRACK_PIXEL = described(
 )
 
 
+STORES = {"stores": True}
+"""A 503 of these says whether it is safe to send again."""
+
+
 def track_handlers(
     store: Store, bodies: Bodies, rate_limit: RateLimit, *, batch_max_signals: int
 ) -> list[HTTPRouteHandler]:
-    @post("/api/track", status_code=200, opt=TRACK)
+    @post("/api/track", status_code=200, opt={**TRACK, **STORES})
     async def post_track(request: Request) -> Response[bytes]:
         """Store signals: pageviews, events, engagement, heartbeats. 200 means committed; else nothing is stored."""
         # Before anything is checked: a client that is answered while it sends does not get to its answer.
@@ -97,7 +105,7 @@ def track_handlers(
         counted = is_batch and (count > 0 or caller is not None)
         return answer_json(msgspec.json.encode(Tracked(True, count if counted else msgspec.UNSET)))
 
-    @get("/api/track.gif", opt=TRACK_PIXEL)
+    @get("/api/track.gif", opt={**TRACK_PIXEL, **STORES})
     async def get_track_pixel(request: Request) -> Response[bytes]:
         """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
         rate_limit.spend(address_of(request), 1)

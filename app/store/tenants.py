@@ -81,6 +81,10 @@ class Tenants:
     def key(self, token: str) -> ApiKey | None:
         return self._keys.get(hash_token(token))
 
+    def same_key(self, key: ApiKey) -> ApiKey | None:
+        """A key as it is now."""
+        return self._keys.get(key.token_sha256)
+
     async def refresh(self) -> None:
         """Read what changed. Raises EngineError; what is known stays."""
         async with self._refreshing:  # one after the other: none puts back what a later one has read
