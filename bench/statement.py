@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PEERS = [text for name, text in SQL.items() if name.startswith("peer_")]
 HISTORY_DAYS = {"1 hour": 1 / 24, "1 day": 1, "7 days": 7, "30 days": 30}
-RATIO_LIMIT = 1.3  # how much slower history, pageviews or other sites may make the statement
+RATIO_LIMIT = 1.5  # how much slower history, pageviews or other sites may make the statement
 
 
 @dataclass(frozen=True)
@@ -266,4 +266,7 @@ def measure(url: str, report: "Report", *, quick: bool) -> None:
     for ratio in bench.ratios:
         what = f"{ratio.experiment}: {ratio.case} / {ratio.baseline}"
         report.at_most("P7", what, [ratio.lowest, ratio.ratio, ratio.highest], ratio.limit)
+    for row in bench.measurements:
+        if (row.experiment, row.case) == ("history of a site", "1,440 minutes"):
+            report.at_most("P7", "history of 1,440 minutes, ms", [row.median_ms], 300)
     report.curve("statement", [asdict(row) for row in bench.measurements])
