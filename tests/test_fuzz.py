@@ -297,7 +297,7 @@ def test_any_body_is_stored_or_refused_and_never_a_defect(service: Fuzzed, examp
         key = [("Authorization", f"Bearer {service.tokens[scope]}".encode())] if scope else []
         given = [("User-Agent", BROWSER.encode()), ("Content-Type", content_type), *key]
         status, _ = service.send("POST", "/api/track", given, body)
-        assert status in (200, 400, 403)
+        assert status in (200, 400, 403, 404)  # 404: its own fields may name another site
 
     hold()
 
