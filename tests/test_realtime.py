@@ -171,6 +171,7 @@ async def test_sites_do_not_see_each_other(api: Api, signals: Signals) -> None:
         ("00:03:59", [1, 1, 0, 1, 1], ["/00:03:50", "/00:02:10", "/00:00:10", "/23:59:10"]),
         ("00:04:00", [1, 0, 1, 1, 0], ["/00:03:50", "/00:02:10", "/00:00:10"]),
         ("00:05:00", [0, 1, 1, 0, 0], ["/00:03:50", "/00:02:10"]),
+        ("00:06:30", [1, 1, 0, 1, 0], ["/00:05:40", "/00:03:50", "/00:02:10"]),
     ],
 )
 async def test_a_visitor_active_across_midnight_counts_once(
@@ -178,7 +179,7 @@ async def test_a_visitor_active_across_midnight_counts_once(
 ) -> None:
     api.clock.set("23:50:00", days=-1)
     asked_at = datetime.fromisoformat(f"{api.clock().date() + timedelta(days=time < '12')}T{time}Z")
-    for moment in ("23:58:10", "23:59:10", "00:00:10", "00:02:10", "00:03:50"):
+    for moment in ("23:58:10", "23:59:10", "00:00:10", "00:02:10", "00:03:50", "00:05:40"):
         api.clock.set(moment, days=moment == "00:00:10")
         if api.clock() > asked_at:
             break
