@@ -6,6 +6,17 @@ from prometheus_client import Counter, Gauge, Histogram
 
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
+build_info = Gauge("pulsehouse_build_info", "1, labelled with the version", ["version"], multiprocess_mode="livemax")
+build_info.labels(version("pulsehouse")).set(1)
+requests = Counter("pulsehouse_http_requests", "Requests answered", ["route", "method", "status"])
+request_seconds = Histogram(
+    "pulsehouse_http_request_seconds", "From a request's head to the begin of its answer", ["route"], buckets=SECONDS
+)
+directory_refreshed = Gauge(
+    "pulsehouse_directory_refreshed_timestamp_seconds",
+    "When sites and keys were last known to be fresh, Unix time; of the worker that is worst off",
+    multiprocess_mode="livemin",
+)
 signals_committed = Counter("pulsehouse_signals_committed", "Signals committed to ClickHouse")
 signals_refused_as_bot = Counter("pulsehouse_signals_refused_as_bot", "Signals of bots and crawlers, not stored")
 signals_queued = Gauge(
@@ -25,7 +36,3 @@ statement_sites = Histogram(
     "Sites asked for in a realtime statement",
     buckets=(1, 2, 5, 10, 50, 100, 500, 1000),
 )
-
-Gauge("pulsehouse_build_info", "1, labelled with the version", ["version"], multiprocess_mode="max").labels(
-    version("pulsehouse")
-).set(1)

@@ -49,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     bodies_max_bytes: Positive = 67_108_864
     batch_max_signals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     track_max_signals_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 3_000
+    key_max_requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 120_000
     embedded_max_memory_bytes: Annotated[int, msgspec.Meta(ge=100_000_000)] = 1_000_000_000
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
+from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
 from app.domain.clock import Clock, utc_now
@@ -21,9 +22,10 @@ from app.http.batch import batch_handlers
 from app.http.bodies import Bodies
 from app.http.health import health_handlers
 from app.http.keys import key_handlers
+from app.http.measured import Measured
 from app.http.openapi import serve_document
 from app.http.overview import overview_handlers
-from app.http.rate_limit import RateLimit
+from app.http.rate_limit import Allowance, RateLimit
 from app.http.realtime import realtime_handlers
 from app.http.site_changes import site_change_handlers
 from app.http.sites import site_handlers
@@ -188,7 +190,9 @@ def create_app(
         exception_handlers={**EXCEPTION_HANDLERS},
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
+        state=State({"key_allowance": Allowance(settings.key_max_requests_per_minute)}),
     )
+    app.asgi_handler = Measured(app.asgi_handler)
     counted = under_way.counted(app)
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(counted, trusted) if trusted else counted

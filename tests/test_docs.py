@@ -94,7 +94,7 @@ def test_every_metric_is_documented() -> None:
         if metric.name.startswith("pulsehouse_")
     }
     assert metrics
-    assert {metric for metric in metrics if f"`{metric}`" not in re.sub(r"\{\w+\}`", "`", OPERATIONS)} == set()
+    assert {metric for metric in metrics if f"`{metric}`" not in re.sub(r"{\S+}`", "`", OPERATIONS)} == set()
 
 
 def test_every_error_message_is_documented() -> None:

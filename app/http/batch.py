@@ -51,7 +51,7 @@ ANSWERS: dict[str, Any] = {
 }
 BATCH = described(
     "Live visitor data of many sites",
-    {200: answer("The answers", ANSWERS, {**EVERY_ANSWER, **VARIES}), **refusals(400, 401, 403, 408, 413, 503)},
+    {200: answer("The answers", ANSWERS, {**EVERY_ANSWER, **VARIES}), **refusals(400, 401, 403, 408, 413, 429, 503)},
     security=TOKEN,
     requestBody={"required": True, "content": {"application/json": {"schema": ASKED}}},
 )
@@ -65,6 +65,7 @@ def batch_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
             caller = authenticate(request, store)
             site_ids = required_site_ids(body)
         sites = [caller.readable(site_id) for site_id in site_ids]
+        caller.spend(len(sites) - 1)  # one is counted
         # So many polls that arrived together: they share statements, among themselves and with others.
         answers = await asyncio.gather(*(store.reads.of(site.tenant, site.id) for site in sites))
         by_site = {site.id: msgspec.Raw(text) for site, text in zip(sites, answers, strict=True)}

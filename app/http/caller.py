@@ -10,6 +10,7 @@ from app.domain.rows import Sender
 from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.domain.sites import Site
 from app.domain.visitors import plain_address
+from app.http.rate_limit import Allowance
 from app.store.store import Store
 from app.store.tenants import Tenants
 
@@ -19,11 +20,17 @@ Request = litestar.Request[Any, Any, Any]
 class Caller:
     """Somebody with a valid key."""
 
-    __slots__ = ("_tenants", "key")
+    __slots__ = ("_allowance", "_tenants", "key")
 
-    def __init__(self, key: ApiKey, tenants: Tenants) -> None:
+    def __init__(self, key: ApiKey, tenants: Tenants, allowance: Allowance) -> None:
         self.key = key
         self._tenants = tenants
+        self._allowance = allowance
+
+    def spend(self, requests: int) -> None:
+        """Count so many requests of the key. Raises TooManyRequests when it has had its share of this minute."""
+        if requests > 0:
+            self._allowance.spend(self.key.id, requests)
 
     def readable(self, site_id: str) -> Site:
         """Return a site that the caller may read. Raises AccessDenied, the same where there is none."""
@@ -38,13 +45,16 @@ class Caller:
 
 
 def authenticate(request: Request, store: Store) -> Caller:
-    """Return the caller by the request's token. Raises InvalidToken, or Unavailable when keys are not known."""
+    """Return the caller by the request's token. Raises InvalidToken, TooManyRequests, or Unavailable when keys
+    are not known."""
     token = _bearer_token([value for name, value in request.scope["headers"] if name == b"authorization"])
     store.tenants.require_fresh()
     key = store.tenants.key(token)
     if key is None or not key.is_valid(store.clock()):
         raise InvalidToken
-    return Caller(key, store.tenants)
+    caller = Caller(key, store.tenants, request.app.state.key_allowance)
+    caller.spend(1)
+    return caller
 
 
 def authenticate_or_none(request: Request, store: Store) -> Caller | None:

@@ -72,7 +72,9 @@ def key_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
 
     @get(
         "/api/keys",
-        opt=described("The keys", {200: answer("The keys", ManagedKeys), **refusals(401, 403, 503)}, security=TOKEN),
+        opt=described(
+            "The keys", {200: answer("The keys", ManagedKeys), **refusals(401, 403, 429, 503)}, security=TOKEN
+        ),
     )
     async def get_keys(request: Request) -> Response[bytes]:
         """Return the keys of the tenant, oldest first, revoked and expired ones included."""
@@ -85,7 +87,7 @@ def key_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
         "/api/keys",
         opt=described(
             "Make a key",
-            {201: answer("Made", CreatedKey), **refusals(400, 401, 403, 404, 408, 413, 503)},
+            {201: answer("Made", CreatedKey), **refusals(400, 401, 403, 404, 408, 413, 429, 503)},
             security=TOKEN,
             requestBody=json_body(NewKey),
         ),
@@ -110,7 +112,7 @@ def key_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
         status_code=204,
         opt=described(
             "Revoke a key",
-            {204: answer("Revoked, now or before"), **refusals(401, 403, 404, 503)},
+            {204: answer("Revoked, now or before"), **refusals(401, 403, 404, 429, 503)},
             security=TOKEN,
             parameters=KEY,
         ),

@@ -72,8 +72,8 @@ HEADERS_OF_AN_ERROR = {
     401: {"WWW-Authenticate": header("The scheme", const="Bearer")},
     429: {
         "Retry-After": RETRY_AFTER,
-        "X-RateLimit-Limit": header("Signals allowed per minute", "integer"),
-        "X-RateLimit-Remaining": header("Signals left in this minute", "integer"),
+        "X-RateLimit-Limit": header("Signals, or requests of a key, allowed per minute", "integer"),
+        "X-RateLimit-Remaining": header("How many are left in this minute", "integer"),
         "X-RateLimit-Reset": header("When the next minute begins, Unix seconds", "integer"),
     },
     503: {"Retry-After": RETRY_AFTER},

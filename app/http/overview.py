@@ -55,7 +55,7 @@ LIMIT = parameter(
 )
 OVERVIEW = described(
     "All sites of the token at a glance",
-    {200: answer("The sites", OverviewAnswer, {**EVERY_ANSWER, **VARIES}), **refusals(400, 401, 403, 503)},
+    {200: answer("The sites", OverviewAnswer, {**EVERY_ANSWER, **VARIES}), **refusals(400, 401, 403, 429, 503)},
     security=TOKEN,
     parameters=[LIMIT],
 )
@@ -68,6 +68,7 @@ def overview_handlers(store: Store) -> list[HTTPRouteHandler]:
         caller = authenticate(request, store)
         limit = read_limit(request)
         caller.key.require_scope("read")
+        caller.spend(store.tenants.count_sites(caller.key) - 1)  # one is counted
         sites, now = await store.overviews.of(Reach(caller.key.tenant, caller.key.site_id))
         # A site that this worker does not know yet, or knows to be removed, is left out.
         known = [(site, row) for row in sites if (site := caller.readable_or_none(row.site_id))]

@@ -16,7 +16,7 @@ MINUTES_DEFAULT = 30
 
 REALTIME = described(
     "Live visitor data of a site",
-    {200: answer("The answer", RealtimeAnswer), **refusals(400, 401, 403, 503)},
+    {200: answer("The answer", RealtimeAnswer), **refusals(400, 401, 403, 429, 503)},
     security=TOKEN,
     parameters=[SITE_ID],
 )

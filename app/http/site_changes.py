@@ -91,7 +91,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
         "/api/sites",
         opt=described(
             "Add one site or several",
-            {201: answer("Added", ADDED), **refusals(400, 401, 403, 408, 409, 413, 503)},
+            {201: answer("Added", ADDED), **refusals(400, 401, 403, 408, 409, 413, 429, 503)},
             security=TOKEN,
             requestBody=json_body({"anyOf": [NewSite, NewSites]}),
         ),
@@ -110,7 +110,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
         "/api/sites/{id:str}",
         opt=described(
             "A site",
-            {200: answer("The site", ManagedSite), **refusals(401, 403, 404, 503)},
+            {200: answer("The site", ManagedSite), **refusals(401, 403, 404, 429, 503)},
             security=TOKEN,
             parameters=SITE,
         ),
@@ -126,7 +126,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
         "/api/sites/{id:str}",
         opt=described(
             "Change a site",
-            {200: answer("The site as it is now", ManagedSite), **refusals(400, 401, 403, 404, 408, 413, 503)},
+            {200: answer("The site as it is now", ManagedSite), **refusals(400, 401, 403, 404, 408, 413, 429, 503)},
             security=TOKEN,
             parameters=SITE,
             requestBody=json_body(SiteChange),
@@ -153,7 +153,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
         status_code=204,
         opt=described(
             "Remove a site",
-            {204: answer("Removed"), **refusals(401, 403, 404, 503)},
+            {204: answer("Removed"), **refusals(401, 403, 404, 429, 503)},
             security=TOKEN,
             parameters=SITE,
         ),

@@ -32,7 +32,7 @@ class SiteList(msgspec.Struct, frozen=True):
 
 SITES = described(
     "Sites that the token may read",
-    {200: answer("The sites, by name", SiteList, {**EVERY_ANSWER, **VARIES}), **refusals(401, 403, 503)},
+    {200: answer("The sites, by name", SiteList, {**EVERY_ANSWER, **VARIES}), **refusals(401, 403, 429, 503)},
     security=TOKEN,
 )
 

@@ -73,7 +73,7 @@ STREAM = described(
     "Live visitor data, pushed",
     {
         200: answer("Events; comments and `retry` between them", EVENT, EVENT_STREAM, "text/event-stream"),
-        **refusals(400, 401, 403, 503),
+        **refusals(400, 401, 403, 429, 503),
     },
     security=TOKEN,
     parameters=[SITE_IDS],

@@ -93,10 +93,9 @@ def track_handlers(
                 caller.key.require_scope("write")
                 signals, is_batch = read_body(body, batch_max_signals, ServerSignal)
             else:
-                kib = -(-len(body) // 1024)
-                rate_limit.require(address_of(request), kib)  # before anybody looks into it
+                rate_limit.require_body(address_of(request), len(body))
                 signals, is_batch = read_body(body, batch_max_signals, Signal)
-                rate_limit.spend(address_of(request), max(len(signals), kib))
+                rate_limit.spend_signals(address_of(request), len(signals), len(body))
             rows, count = await make_rows(request, store, signals, caller)
         # While the rows wait for their commit nothing else of the request is kept.
         del body, signals
@@ -108,7 +107,7 @@ def track_handlers(
     @get("/api/track.gif", opt={**TRACK_PIXEL, **STORES})
     async def get_track_pixel(request: Request) -> Response[bytes]:
         """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
-        rate_limit.spend(address_of(request), 1)
+        rate_limit.spend_signals(address_of(request), signals=1)
         path = request.query_params.get("path") or header_of(request, b"referer")
         signal = Signal(site_id=required_site_id(request), path=path)
         await store.inserts.commit(*await make_rows(request, store, [signal], None))

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
 
+from app import metrics
 from app.domain.errors import Unavailable
 from app.domain.keys import ApiKey, hash_token, new_key_id, new_token
 from app.domain.sites import Site
@@ -55,6 +57,7 @@ class Tenants:
         self._max_age_s = max_age_s
         self._sites: dict[str, Site] = {}
         self._keys: dict[str, ApiKey] = {}
+        self._sites_by_tenant: Counter[str] = Counter()
         self.sites_version = 0
         """Grows when a site is new or has changed."""
         # The newest rows known, by the clock of ClickHouse: a worker's own may stand still, step or run ahead.
@@ -77,6 +80,10 @@ class Tenants:
         """The sites that the key may read, by name."""
         sites = list(self._sites.values())  # a copy: this may run in a thread, beside a refresh
         return sorted((site for site in sites if key.may_read(site)), key=lambda site: (site.name, site.id))
+
+    def count_sites(self, key: ApiKey) -> int:
+        """How many sites the key reaches, at most."""
+        return 1 if key.site_id else self._sites_by_tenant[key.tenant]
 
     def key(self, token: str) -> ApiKey | None:
         return self._keys.get(hash_token(token))
@@ -104,6 +111,7 @@ class Tenants:
         self._newest_site = max([self._newest_site, *(row.updated_at for row in sites)])
         self._newest_key = max([self._newest_key, *(key.updated_at for key in keys)])
         self._refreshed_at_s = started_at_s
+        metrics.directory_refreshed.set_to_current_time()
         if read_all:
             self._read_all_at_s = started_at_s
 
@@ -111,11 +119,15 @@ class Tenants:
         if row.removed_at:
             (self.to_clear.discard if row.cleared_at else self.to_clear.add)(row.id)
             if self._sites.pop(row.id, None):
+                self._sites_by_tenant[row.tenant] -= 1
                 self.sites_version += 1
             return
         self.to_clear.discard(row.id)
         site = Site(row.id, row.tenant, row.domains, row.name)
         if self._is_readable(site.id) and self._sites.get(site.id) != site:
+            if before := self._sites.get(site.id):
+                self._sites_by_tenant[before.tenant] -= 1
+            self._sites_by_tenant[site.tenant] += 1
             self._sites[site.id] = site
             self.sites_version += 1
 
