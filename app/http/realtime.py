@@ -22,7 +22,7 @@ REALTIME = described(
 )
 BREAKDOWN = described(
     "Active visitors of a site by one dimension",
-    {200: answer("The answer", BreakdownAnswer), **refusals(400, 401, 403, 503)},
+    {200: answer("The answer", BreakdownAnswer), **refusals(400, 401, 403, 429, 503)},
     security=TOKEN,
     parameters=[
         SITE_ID,
@@ -35,7 +35,7 @@ BREAKDOWN = described(
 )
 HISTORY = described(
     "How the live number of a site went",
-    {200: answer("The answer", HistoryAnswer), **refusals(400, 401, 403, 503)},
+    {200: answer("The answer", HistoryAnswer), **refusals(400, 401, 403, 429, 503)},
     security=TOKEN,
     parameters=[
         SITE_ID,

@@ -49,7 +49,7 @@ class Administration:
                 await self._removals.clear(list(known))
             await self._tenants.add_sites(sites)
             await self._tenants.refresh()
-        added = await self._tenants.find_sites(ids)
+            added = await self._tenants.find_sites(ids)
         return [added[site_id] for site_id in ids]
 
     async def change_site(
