@@ -12,7 +12,6 @@ from typing import Any
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.handlers import HTTPRouteHandler
 
 from app.domain.clock import Clock, utc_now
@@ -20,6 +19,7 @@ from app.domain.errors import StartupError
 from app.http.answers import EXCEPTION_HANDLERS
 from app.http.batch import batch_handlers
 from app.http.bodies import Bodies
+from app.http.caller import Callers
 from app.http.health import health_handlers
 from app.http.keys import key_handlers
 from app.http.measured import Measured
@@ -139,16 +139,17 @@ def create_streams(settings: Settings, store: Store) -> Streams:
 
 def create_handlers(settings: Settings, store: Store, bodies: Bodies, streams: Streams) -> list[HTTPRouteHandler]:
     """Every endpoint."""
+    callers = Callers(store, Allowance(settings.key_max_requests_per_minute))
     rate_limit = RateLimit(settings.track_max_signals_per_minute)
     handlers = [
-        *realtime_handlers(store),
-        *batch_handlers(store, bodies),
-        *overview_handlers(store),
-        *stream_handlers(store, streams),
-        *track_handlers(store, bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
-        *site_change_handlers(store, bodies),
-        *site_handlers(store),
-        *key_handlers(store, bodies),
+        *realtime_handlers(store, callers),
+        *batch_handlers(store, callers, bodies),
+        *overview_handlers(store, callers),
+        *stream_handlers(callers, streams),
+        *track_handlers(store, callers, bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
+        *site_change_handlers(store, callers, bodies),
+        *site_handlers(store, callers),
+        *key_handlers(store, callers, bodies),
         *STATIC_HANDLERS,
         *health_handlers(store),
     ]
@@ -190,7 +191,6 @@ def create_app(
         exception_handlers={**EXCEPTION_HANDLERS},
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
-        state=State({"key_allowance": Allowance(settings.key_max_requests_per_minute)}),
     )
     app.asgi_handler = Measured(app.asgi_handler)
     counted = under_way.counted(app)

@@ -12,7 +12,7 @@ from app.domain.json_bodies import read_json
 from app.domain.realtime import RealtimeAnswer
 from app.http.answers import EVERY_ANSWER, VARIES, answer_long_json
 from app.http.bodies import Bodies
-from app.http.caller import Request, authenticate
+from app.http.caller import Callers, Request
 from app.http.openapi import TOKEN, answer, described, refusals
 from app.http.preflight import allow_preflight
 from app.store.store import Store
@@ -57,12 +57,12 @@ BATCH = described(
 )
 
 
-def batch_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
+def batch_handlers(store: Store, callers: Callers, bodies: Bodies) -> list[HTTPRouteHandler]:
     @post("/api/realtime/batch", status_code=200, opt=BATCH)
     async def post_realtime_batch(request: Request) -> Response[bytes]:
         """Return live data of each of the sites, as `GET /api/realtime` does; of all of them or of none."""
         async with bodies.read(request) as body:
-            caller = authenticate(request, store)
+            caller = callers.authenticate(request)
             site_ids = required_site_ids(body)
         sites = [caller.readable(site_id) for site_id in site_ids]
         caller.spend(len(sites) - 1)  # one is counted

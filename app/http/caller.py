@@ -44,22 +44,29 @@ class Caller:
         return site if site and self.key.may_read(site) else None
 
 
-def authenticate(request: Request, store: Store) -> Caller:
-    """Return the caller by the request's token. Raises InvalidToken, TooManyRequests, or Unavailable when keys
-    are not known."""
-    token = _bearer_token([value for name, value in request.scope["headers"] if name == b"authorization"])
-    store.tenants.require_fresh()
-    key = store.tenants.key(token)
-    if key is None or not key.is_valid(store.clock()):
-        raise InvalidToken
-    caller = Caller(key, store.tenants, request.app.state.key_allowance)
-    caller.spend(1)
-    return caller
+class Callers:
+    """Tells who calls, and counts it against the key's allowance."""
 
+    def __init__(self, store: Store, allowance: Allowance) -> None:
+        self._store = store
+        self._allowance = allowance
 
-def authenticate_or_none(request: Request, store: Store) -> Caller | None:
-    """Like authenticate, but None when the request carries no token at all."""
-    return authenticate(request, store) if header_of(request, b"authorization") is not None else None
+    def authenticate(self, request: Request) -> Caller:
+        """Return the caller by the request's token. Raises InvalidToken, TooManyRequests, or Unavailable when keys
+        are not known."""
+        token = _bearer_token([value for name, value in request.scope["headers"] if name == b"authorization"])
+        tenants = self._store.tenants
+        tenants.require_fresh()
+        key = tenants.key(token)
+        if key is None or not key.is_valid(self._store.clock()):
+            raise InvalidToken
+        caller = Caller(key, tenants, self._allowance)
+        caller.spend(1)
+        return caller
+
+    def authenticate_or_none(self, request: Request) -> Caller | None:
+        """Like authenticate, but None when the request carries no token at all."""
+        return self.authenticate(request) if header_of(request, b"authorization") is not None else None
 
 
 def required_site_id(request: Request) -> str:

@@ -12,7 +12,7 @@ from app.domain.json_bodies import read_json
 from app.domain.keys import MAX_EXPIRY_DAYS, clean_expiry
 from app.http.answers import answer_json
 from app.http.bodies import Bodies
-from app.http.caller import Request, authenticate
+from app.http.caller import Callers, Request
 from app.http.changes import (
     HEADERS,
     Instant,
@@ -67,7 +67,7 @@ class CreatedKey(ManagedKey, frozen=True, rename="camel"):
 KEY = [parameter("id", "The key", place="path", required=True)]
 
 
-def key_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
+def key_handlers(store: Store, callers: Callers, bodies: Bodies) -> list[HTTPRouteHandler]:
     admin = store.administration
 
     @get(
@@ -78,7 +78,7 @@ def key_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
     )
     async def get_keys(request: Request) -> Response[bytes]:
         """Return the keys of the tenant, oldest first, revoked and expired ones included."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         require_admin_of_tenant(caller)
         keys = list(map(_managed_key, await admin.list_keys(caller.key.tenant)))
         return answer_json(msgspec.json.encode(ManagedKeys(keys)))
@@ -95,7 +95,7 @@ def key_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
     async def post_keys(request: Request) -> Response[bytes]:
         """Make a key of the tenant. The answer is the only place where its token is ever shown."""
         async with bodies.read(request) as body:
-            caller = authenticate(request, store)
+            caller = callers.authenticate(request)
             new = read_json(body, NewKey)
         with by_the_rules():
             days = clean_expiry(new.expires_in_days)
@@ -119,7 +119,7 @@ def key_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
     )
     async def delete_key(request: Request) -> Response[None]:
         """Revoke a key; every worker refuses it within 5 s."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         require_admin_of_tenant(caller)
         key_id = str(request.path_params["id"])
         await admin.revoke_key(caller.key.tenant, key_id)

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from app.domain.errors import InvalidRequest
 from app.domain.realtime import Count, Instant
 from app.http.answers import EVERY_ANSWER, VARIES, answer_long_json
-from app.http.caller import Request, authenticate
+from app.http.caller import Callers, Request
 from app.http.openapi import TOKEN, answer, described, parameter, refusals
 from app.http.preflight import allow_preflight
 from app.store.overview import Reach
@@ -61,11 +61,11 @@ OVERVIEW = described(
 )
 
 
-def overview_handlers(store: Store) -> list[HTTPRouteHandler]:
+def overview_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
     @get("/api/realtime/overview", opt=OVERVIEW)
     async def get_realtime_overview(request: Request) -> Response[bytes]:
         """Return who is on each of the token's sites, busiest first."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         limit = read_limit(request)
         caller.key.require_scope("read")
         caller.spend(store.tenants.count_sites(caller.key) - 1)  # one is counted

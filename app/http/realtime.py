@@ -6,7 +6,7 @@ from litestar.handlers import HTTPRouteHandler
 from app.domain.errors import InvalidParameter
 from app.domain.realtime import DIMENSIONS, BreakdownAnswer, Dimension, HistoryAnswer, RealtimeAnswer
 from app.http.answers import answer_json
-from app.http.caller import Request, authenticate, required_site_id
+from app.http.caller import Callers, Request, required_site_id
 from app.http.openapi import SITE_ID, TOKEN, answer, described, parameter, refusals
 from app.http.preflight import allow_preflight
 from app.store.store import Store
@@ -47,18 +47,18 @@ HISTORY = described(
 )
 
 
-def realtime_handlers(store: Store) -> list[HTTPRouteHandler]:
+def realtime_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
     @get("/api/realtime", opt=REALTIME)
     async def get_realtime(request: Request) -> Response[bytes]:
         """Return live data about visitors currently on your site."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         site = caller.readable(required_site_id(request))
         return answer_json(await store.reads.of(site.tenant, site.id))
 
     @get("/api/realtime/breakdown", opt=BREAKDOWN)
     async def get_breakdown(request: Request) -> Response[bytes]:
         """Return the active visitors by page, country, referrer or campaign. Each has exactly one value of each."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         site_id, by, filters = required_site_id(request), required_dimension(request), filters_of(request)
         site = caller.readable(site_id)
         return answer_json(await store.reports.breakdown(site.tenant, site.id, by, filters))
@@ -66,7 +66,7 @@ def realtime_handlers(store: Store) -> list[HTTPRouteHandler]:
     @get("/api/realtime/history", opt=HISTORY)
     async def get_history(request: Request) -> Response[bytes]:
         """Return the active visitors as they were at the end of each minute, and the visitors of each minute."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         site_id, minutes = required_site_id(request), minutes_of(request)
         site = caller.readable(site_id)
         return answer_json(await store.reports.history(site.tenant, site.id, minutes))

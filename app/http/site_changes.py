@@ -13,7 +13,7 @@ from app.domain.json_bodies import read_json
 from app.domain.sites import MAX_DOMAINS, NAME_MAX_CHARACTERS, Site, change_site, make_site
 from app.http.answers import answer_json
 from app.http.bodies import Bodies
-from app.http.caller import Caller, Request, authenticate
+from app.http.caller import Caller, Callers, Request
 from app.http.changes import (
     HEADERS,
     Instant,
@@ -83,7 +83,7 @@ SITE = [parameter("id", "The site", place="path", required=True)]
 ADDED: dict[str, Any] = {"anyOf": [ManagedSite, ManagedSites]}
 
 
-def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]:
+def site_change_handlers(store: Store, callers: Callers, bodies: Bodies) -> list[HTTPRouteHandler]:
     """The handlers of a tenant's sites, but for `GET /api/sites`."""
     admin = store.administration
 
@@ -99,7 +99,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
     async def post_sites(request: Request) -> Response[bytes]:
         """Add a site to the tenant, or up to 1,000 at once: all of them or none."""
         async with bodies.read(request) as body:
-            caller = authenticate(request, store)
+            caller = callers.authenticate(request)
             sites, are_several = read_new_sites(body, caller.key.tenant)
         require_admin_of_tenant(caller)
         added = list(map(_managed_site, await admin.add_sites(sites)))
@@ -117,7 +117,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
     )
     async def get_site(request: Request) -> Response[bytes]:
         """Return a site of the tenant."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         caller.key.require_scope("admin")
         row = await admin.find_site(caller.key.tenant, _site_of_path(request, caller))
         return answer_json(msgspec.json.encode(_managed_site(row)))
@@ -135,7 +135,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
     async def patch_site(request: Request) -> Response[bytes]:
         """Change the domains or the name of a site; what is not given stays."""
         async with bodies.read(request) as body:
-            caller = authenticate(request, store)
+            caller = callers.authenticate(request)
             change = read_json(body, SiteChange)
         if change.domains is None and change.name is None:
             raise InvalidRequest("body: give domains or name")
@@ -160,7 +160,7 @@ def site_change_handlers(store: Store, bodies: Bodies) -> list[HTTPRouteHandler]
     )
     async def delete_site(request: Request) -> Response[None]:
         """Remove a site; what was counted on it is deleted too, in the background."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         caller.key.require_scope("admin")
         site_id = _site_of_path(request, caller)
         await admin.remove_site(caller.key.tenant, site_id)

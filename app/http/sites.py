@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.domain.keys import ApiKey
 from app.http.answers import EVERY_ANSWER, VARIES, answer_long_json
-from app.http.caller import Request, authenticate
+from app.http.caller import Callers, Request
 from app.http.openapi import TOKEN, answer, described, refusals
 from app.store.store import Store
 from app.store.tenants import Tenants
@@ -37,13 +37,13 @@ SITES = described(
 )
 
 
-def site_handlers(store: Store) -> list[HTTPRouteHandler]:
+def site_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
     lists = SiteLists(store.tenants)
 
     @get("/api/sites", opt=SITES)
     async def get_sites(request: Request) -> Response[bytes]:
         """Return the sites that the token may read, by name."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         caller.key.require_scope("read")
         return await answer_long_json(request, await lists.of(caller.key))
 

@@ -16,7 +16,7 @@ from app import metrics
 from app.domain.errors import AccessDenied, InvalidRequest, InvalidToken, Refusal, SiteIdRequired, Unavailable
 from app.domain.sites import Site
 from app.http.answers import CORS, Error
-from app.http.caller import Caller, Request, authenticate
+from app.http.caller import Caller, Callers, Request
 from app.http.openapi import TOKEN, answer, described, refusals
 from app.http.preflight import allow_preflight
 from app.store.store import Store
@@ -80,11 +80,11 @@ STREAM = described(
 )
 
 
-def stream_handlers(store: Store, streams: "Streams") -> list[HTTPRouteHandler]:
+def stream_handlers(callers: Callers, streams: "Streams") -> list[HTTPRouteHandler]:
     @get("/api/realtime/stream", opt=STREAM)
     async def get_realtime_stream(request: Request) -> Stream:
         """Push live data of up to 100 sites: of each at once, and then whenever it has changed."""
-        caller = authenticate(request, store)
+        caller = callers.authenticate(request)
         sites = [caller.readable(site_id) for site_id in required_site_ids(request)]
         streams.require_room(len(sites))
         return Stream(

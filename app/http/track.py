@@ -15,9 +15,9 @@ from app.http.answers import CORS, answer_json
 from app.http.bodies import Bodies
 from app.http.caller import (
     Caller,
+    Callers,
     Request,
     address_of,
-    authenticate_or_none,
     header_of,
     required_site_id,
     sender_of,
@@ -81,14 +81,14 @@ STORES = {"stores": True}
 
 
 def track_handlers(
-    store: Store, bodies: Bodies, rate_limit: RateLimit, *, batch_max_signals: int
+    store: Store, callers: Callers, bodies: Bodies, rate_limit: RateLimit, *, batch_max_signals: int
 ) -> list[HTTPRouteHandler]:
     @post("/api/track", status_code=200, opt={**TRACK, **STORES})
     async def post_track(request: Request) -> Response[bytes]:
         """Store signals: pageviews, events, engagement, heartbeats. 200 means committed; else nothing is stored."""
         # Before anything is checked: a client that is answered while it sends does not get to its answer.
         async with bodies.read(request) as body:
-            caller = authenticate_or_none(request, store)
+            caller = callers.authenticate_or_none(request)
             if caller is not None:
                 caller.key.require_scope("write")
                 signals, is_batch = read_body(body, batch_max_signals, ServerSignal)
