@@ -50,10 +50,10 @@ install: ## Install what production needs into TO=/opt/pulsehouse; EMBEDDED=1 ad
 demo: setup ## Run the whole service on simulated visitors
 	@$(VENV)/bin/pulsehouse demo
 
-test: setup ## Run the tests, on the embedded engine and on a server where there is one; 3 minutes
+test: setup ## Run the tests, on the embedded engine and on a server where there is one; 5 minutes
 	@$(VENV)/bin/pytest
 
-test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 2 minutes
+test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 3 minutes
 	@$(VENV)/bin/pytest -m deep --hypothesis-profile deep
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
