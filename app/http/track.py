@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
 from app.domain.errors import OriginNotAllowed, UnknownSite
+from app.domain.rows import Sender
 from app.domain.signals import ServerBatch, ServerSignal, Signal, read_body
 from app.domain.sites import Site
 from app.http.answers import CORS, answer_json
@@ -17,7 +18,6 @@ from app.http.caller import (
     Caller,
     Callers,
     Request,
-    address_of,
     header_of,
     required_site_id,
     sender_of,
@@ -89,14 +89,15 @@ def track_handlers(
         # Before anything is checked: a client that is answered while it sends does not get to its answer.
         async with bodies.read(request) as body:
             caller = callers.authenticate_or_none(request)
+            sender = sender_of(request)
             if caller is not None:
                 caller.key.require_scope("write")
                 signals, is_batch = read_body(body, batch_max_signals, ServerSignal)
             else:
-                rate_limit.require_body(address_of(request), len(body))
+                rate_limit.require_body(sender.address, len(body))
                 signals, is_batch = read_body(body, batch_max_signals, Signal)
-                rate_limit.spend_signals(address_of(request), len(signals), len(body))
-            rows, count = await make_rows(request, store, signals, caller)
+                rate_limit.spend_signals(sender.address, len(signals), len(body))
+            rows, count = await make_rows(request, store, signals, caller, sender)
         # While the rows wait for their commit nothing else of the request is kept.
         del body, signals
         await store.inserts.commit(rows, count)
@@ -107,17 +108,18 @@ def track_handlers(
     @get("/api/track.gif", opt={**TRACK_PIXEL, **STORES})
     async def get_track_pixel(request: Request) -> Response[bytes]:
         """Store a pageview, as `POST /api/track` does, and answer with a transparent GIF of one pixel."""
-        rate_limit.spend_signals(address_of(request), signals=1)
+        sender = sender_of(request)
+        rate_limit.spend_signals(sender.address, signals=1)
         path = request.query_params.get("path") or header_of(request, b"referer")
         signal = Signal(site_id=required_site_id(request), path=path)
-        await store.inserts.commit(*await make_rows(request, store, [signal], None))
+        await store.inserts.commit(*await make_rows(request, store, [signal], None, sender))
         return Response(PIXEL, media_type="image/gif", headers=PIXEL_HEADERS)
 
     return [allow_preflight("/api/track", "POST, OPTIONS", "Content-Type"), post_track, get_track_pixel]
 
 
 async def make_rows(
-    request: Request, store: Store, signals: Sequence[Signal], caller: Caller | None
+    request: Request, store: Store, signals: Sequence[Signal], caller: Caller | None, sender: Sender
 ) -> tuple[bytes, int]:
     """The rows of a request's signals and how many they are: all, but for those of bots.
 
@@ -128,7 +130,7 @@ async def make_rows(
         site_id: _require_site(store, site_id, origin, caller)
         for site_id in {signal.site_id or "" for signal in signals}
     }
-    return await store.intake.make_rows(signals, sites, sender_of(request))
+    return await store.intake.make_rows(signals, sites, sender)
 
 
 def _require_site(store: Store, site_id: str, origin: str | None, caller: Caller | None) -> Site:

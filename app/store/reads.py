@@ -208,7 +208,9 @@ class RealtimeReads:
         started_s = time.perf_counter()
         metrics.statement_sites.observe(len(group))
         now = self._clock().replace(microsecond=0)
-        answers = _read(await self._engine.fetch(self._statement, parameters_of(group, now)), group, now)
+        parameters = parameters_of(group, now)
+        body = await self._engine.fetch(self._statement, parameters)
+        answers = _read(body, dict(zip(parameters["sites"], group, strict=True)), now)
         metrics.statements.labels("answered").inc()
         metrics.statement_seconds.observe(time.perf_counter() - started_s)
         answered = 0
@@ -242,14 +244,17 @@ def parameters_of(site_ids: Iterable[str], now: datetime) -> Parameters:
     return {"sites": [site_key(site_id) for site_id in site_ids], "now": now, "oldest": start_of_window(now)}
 
 
-def _read(body: bytes, group: Mapping[str, _Asked], now: datetime) -> list[tuple[str, int, bytes]]:
-    """The sites, rows and answers of a result. Raises EngineError when it does not answer exactly what was asked."""
+def _read(body: bytes, asked: Mapping[int, str], now: datetime) -> list[tuple[str, int, bytes]]:
+    """The sites, rows and answers of a result; `asked` are the sites by their keys.
+
+    Raises EngineError when it does not answer exactly what was asked.
+    """
     try:
         result = _decode_result(body)
         found = {int(row.site): row for row in result.data}
         minutes = minutes_of_window(now)
-        rows = {site_id: found.pop(site_key(site_id), NO_VISITORS) for site_id in group}
-        answers = [(site_id, row.rows_read, _encode(_answer(row, minutes, now))) for site_id, row in rows.items()]
+        rows = [(site_id, found.pop(key, NO_VISITORS)) for key, site_id in asked.items()]
+        answers = [(site_id, row.rows_read, _encode(_answer(row, minutes, now))) for site_id, row in rows]
     except ValueError:
         raise EngineError(None, detail="the answer is not ClickHouse's") from None
     if found or len(result.data) != result.rows:
