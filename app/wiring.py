@@ -22,17 +22,16 @@ from app.http.bodies import Bodies
 from app.http.caller import Callers
 from app.http.health import health_handlers
 from app.http.keys import key_handlers
-from app.http.measured import Measured
 from app.http.openapi import serve_document
 from app.http.overview import overview_handlers
 from app.http.rate_limit import Allowance, RateLimit
 from app.http.realtime import realtime_handlers
+from app.http.requests import Requests
 from app.http.site_changes import site_change_handlers
 from app.http.sites import site_handlers
 from app.http.static import STATIC_HANDLERS
 from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
-from app.http.under_way import UnderWay
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.administration import Administration
@@ -161,12 +160,12 @@ def create_app(
     store: Store,
     bodies: Bodies | None = None,
     streams: Streams | None = None,
-    under_way: UnderWay | None = None,
+    under_way: Requests | None = None,
 ) -> Any:
     """The ASGI application; it opens and closes the store with its lifespan."""
     bodies = bodies or create_bodies(settings)
     streams = streams or create_streams(settings, store)
-    under_way = under_way or UnderWay()
+    under_way = under_way or Requests()
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
@@ -192,7 +191,6 @@ def create_app(
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
-    app.asgi_handler = Measured(app.asgi_handler)
     counted = under_way.counted(app)
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(counted, trusted) if trusted else counted
@@ -208,7 +206,7 @@ async def replace_when_ended(settings: Settings, store: Store) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def leave_when_done(settings: Settings, store: Store, under_way: UnderWay, stopping: asyncio.Event) -> None:
+async def leave_when_done(settings: Settings, store: Store, under_way: Requests, stopping: asyncio.Event) -> None:
     """End a worker that stops once nothing is left to do; granian would wait for connections that are not read."""
     await stopping.wait()
     await under_way.done()

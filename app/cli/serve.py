@@ -20,7 +20,7 @@ from granian.server.embed import Server as EmbeddedServer
 
 from app.cli.database import own_folder
 from app.domain.errors import StartupError
-from app.http.under_way import UnderWay
+from app.http.requests import Requests
 from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.engine import EngineError
@@ -141,7 +141,7 @@ async def serve_here(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limit_s = stop_within_s or time_to_stop_s(settings)
-    bodies, streams, under_way = create_bodies(settings), create_streams(settings, store), UnderWay()
+    bodies, streams, under_way = create_bodies(settings), create_streams(settings, store), Requests()
     await store.start()
     spare_garbage_collector()
     try:

@@ -12,7 +12,7 @@ from app.domain.errors import OriginNotAllowed, UnknownSite
 from app.domain.rows import Sender
 from app.domain.signals import ServerBatch, ServerSignal, Signal, read_body
 from app.domain.sites import Site
-from app.http.answers import CORS, answer_json
+from app.http.answers import CORS, Answer, answer_json
 from app.http.bodies import Bodies
 from app.http.caller import (
     Caller,
@@ -113,7 +113,7 @@ def track_handlers(
         path = request.query_params.get("path") or header_of(request, b"referer")
         signal = Signal(site_id=required_site_id(request), path=path)
         await store.inserts.commit(*await make_rows(request, store, [signal], None, sender))
-        return Response(PIXEL, media_type="image/gif", headers=PIXEL_HEADERS)
+        return Answer(PIXEL, "image/gif", PIXEL_HEADERS)
 
     return [allow_preflight("/api/track", "POST, OPTIONS", "Content-Type"), post_track, get_track_pixel]
 
