@@ -35,6 +35,7 @@ from app.process import spare_garbage_collector
 from app.settings import read_settings
 from app.store.engine import Parameters
 from app.store.statements import Statement
+from app.store.tenants import EVER
 from app.wiring import create_app, create_store
 from bench import fixed
 
@@ -84,6 +85,8 @@ class InMemory:
         if statement.name == "realtime":
             rows = [[str(site), *self._row] for site in (parameters or {})["sites"]]
             return msgspec.json.encode({"data": rows, "rows": len(rows)})
+        if (parameters or {}).get("since", EVER) != EVER:
+            return b'{"data": []}'  # nothing is new
         return msgspec.json.encode({"data": self._results[statement.name]})
 
     async def execute(self, statement: Statement, parameters: Parameters | None = None, *_: Any, **__: Any) -> None:
@@ -195,7 +198,7 @@ class Driver:
             "query_string": kind.query(number).encode(),
             "root_path": "",
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-            "client": ("192.0.2.1", 40_000 + number % 20_000),
+            "client": (f"192.0.2.{number % 250}", 40_000 + number % 20_000),
             "server": ("127.0.0.1", 8000),
             "extensions": {},
             "state": {},
