@@ -26,6 +26,7 @@ from tests.kit.user_agents import BROWSER
 SERVER = pytest.StashKey[str]()
 WHY_NO_SERVER = pytest.StashKey[str]()
 CONTAINER = pytest.StashKey[Any]()
+FOUND = "server and why there is none"
 IMAGE = "clickhouse/clickhouse-server:26.8"
 
 VARIABLES = {
@@ -45,8 +46,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("deep", deadline=None, print_blob=True)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests `-n auto` runs at once: one per core, and two on one core, as half of the time is waiting."""
+    return max(2, len(os.sched_getaffinity(0)))
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist which server its parent found, so that all use one."""
+    node.workerinput[FOUND] = node.config.stash[SERVER], node.config.stash[WHY_NO_SERVER]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Find a ClickHouse server: the one named, else a container where Docker answers, else none."""
+    if hasattr(config, "workerinput"):
+        config.stash[SERVER], config.stash[WHY_NO_SERVER] = config.workerinput[FOUND]
+        return
     url = os.environ.get("PULSEHOUSE_TEST_CLICKHOUSE_URL", "")
     why = ""
     if not url:
