@@ -264,7 +264,7 @@ class EngineOfOneTest:
 @pytest.fixture
 async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
     """Start services on the empty shared database: several of them are several workers."""
-    tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts")
+    tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts", "analysts")
     await asyncio.gather(*(shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables))
     started: list[Api] = []
 
