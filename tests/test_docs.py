@@ -273,7 +273,13 @@ async def test_the_ten_questions_are_answered_with_what_happened(api: Api) -> No
         ("11:59:30", 0, "site_a", "ann", "/pricing", "pageview", "US", "", ""),
     ]:
         api.clock.set(time, days=days)
-        signal = {"siteId": site, "type": kind, "path": path, "referrer": referrer, "visitorId": visitor}
+        signal: dict[str, Any] = {
+            "siteId": site,
+            "type": kind,
+            "path": path,
+            "referrer": referrer,
+            "visitorId": visitor,
+        }
         signal |= {"country": country, "utm": {"source": "mail", "campaign": campaign} if campaign else None}
         response = await api.track(signal, token=rival if site == "site_r" else api.write)
         assert response.status_code == 200, response.text
