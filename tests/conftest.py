@@ -257,7 +257,7 @@ def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
 
 
 SIGNAL_TABLES = ("signals", "visitor_minutes", "recent_pageviews")
-TENANT_TABLES = ("sites", "api_keys", "salts")
+TENANT_TABLES = ("sites", "api_keys", "salts", "analysts")
 
 
 class SharedDatabase:
