@@ -264,12 +264,12 @@ class EngineOfOneTest:
 @pytest.fixture
 async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
     """Start services on the empty shared database: several of them are several workers."""
-    tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts")
+    tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts", "request_keys")
     await asyncio.gather(*(shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables))
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
-        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
+        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0, repeatable_interval_ms=0)
         clock = clock or Clock()
         store = create_store(settings, engine=EngineOfOneTest(shared_engine), clock=clock)
         await store.refresh()
