@@ -256,7 +256,7 @@ def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
     return EmbeddedEngine(folder, query_timeout_s=5, max_memory_bytes=2_000_000_000, database=database)
 
 
-SIGNAL_TABLES = ("signals", "visitor_minutes", "recent_pageviews")
+SIGNAL_TABLES = ("signals", "visitor_minutes", "recent_pageviews", "request_keys")
 TENANT_TABLES = ("sites", "api_keys", "salts", "analysts")
 
 
@@ -334,7 +334,7 @@ async def make_api(shared_database: SharedDatabase) -> AsyncIterator[MakeApi]:
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
-        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
+        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0, repeatable_interval_ms=0)
         clock = clock or Clock()
         store = create_store(settings, engine=EngineOfOneTest(shared_database), clock=clock)
         await store.refresh()
