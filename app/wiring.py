@@ -42,6 +42,7 @@ from app.store.intake import Intake
 from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
+from app.store.repeatable import Repeatable
 from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.server import ServerEngine
@@ -75,6 +76,21 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
     salts = Salts(engine, statements)
     tenants = Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000)
     removals = Removals(engine, statements, tenants, delay_ms=settings.removal_delay_ms)
+
+    def commits(interval_ms: int, max_group_signals: int) -> GroupCommit:
+        return GroupCommit(
+            engine,
+            statements,
+            timeout_s=settings.commit_timeout_ms / 1000,
+            interval_s=interval_ms / 1000,
+            insert_timeout_s=settings.insert_timeout_ms / 1000,
+            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
+            max_group_signals=max_group_signals,
+            max_group_bytes=settings.commit_max_bytes,
+            max_queue_signals=settings.queue_max_signals,
+            max_queue_bytes=settings.queue_max_bytes,
+        )
+
     return Store(
         engine,
         statements,
@@ -83,17 +99,14 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
         salts=salts,
         removals=removals,
         administration=Administration(tenants, removals),
-        inserts=GroupCommit(
+        inserts=commits(settings.commit_interval_ms, settings.commit_max_signals),
+        repeatable=Repeatable(
             engine,
             statements,
+            clock,
+            commits(settings.repeatable_interval_ms, 1),
             timeout_s=settings.commit_timeout_ms / 1000,
-            interval_s=settings.commit_interval_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
-            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
-            max_group_signals=settings.commit_max_signals,
-            max_group_bytes=settings.commit_max_bytes,
-            max_queue_signals=settings.queue_max_signals,
-            max_queue_bytes=settings.queue_max_bytes,
+            max_waiting_signals=settings.queue_max_signals,
         ),
         intake=Intake(salts, clock),
         reads=RealtimeReads(
