@@ -1,7 +1,7 @@
 -- track/find_key: when a request with an Idempotency-Key was first received, and with which body.
 --
 -- Serves   POST /api/track with an Idempotency-Key
--- Reads    request_keys (0012)
+-- Reads    request_keys (0020)
 -- Params   id  String  as in request_keys
 -- Returns  received_at (RFC 3339, UTC), body_sha256; no row where the request is older than the table remembers
 -- Order    the first one

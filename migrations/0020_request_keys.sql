@@ -1,4 +1,4 @@
--- 0012 request_keys: which requests to /api/track came with an Idempotency-Key, and when each was first received.
+-- 0020 request_keys: which requests to /api/track came with an Idempotency-Key, and when each was first received.
 --
 -- Why      A repetition is to make the very rows of the first attempt, so that ClickHouse drops them in every table: its
 --          deduplication is per partition, and a repetition after midnight would be in another one. So the first attempt
