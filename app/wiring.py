@@ -26,6 +26,7 @@ from app.http.openapi import serve_document
 from app.http.overview import overview_handlers
 from app.http.rate_limit import Allowance, RateLimit
 from app.http.realtime import realtime_handlers
+from app.http.reference import reference_handler
 from app.http.site_changes import site_change_handlers
 from app.http.sites import site_handlers
 from app.http.static import STATIC_HANDLERS
@@ -163,6 +164,7 @@ def create_handlers(settings: Settings, store: Store, work: Work) -> list[HTTPRo
         *STATIC_HANDLERS,
         *health_handlers(store),
     ]
+    handlers = [*handlers, reference_handler(handlers)]
     return [*handlers, serve_document(handlers)]
 
 

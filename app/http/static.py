@@ -1,4 +1,4 @@
-"""The files that browsers load: the live page, and the tracker."""
+"""The files that browsers load: the live page, the API reference's looks, and the tracker."""
 
 import hashlib
 from http import HTTPStatus
@@ -44,7 +44,11 @@ ONE_HOUR = {"Cache-Control": "public, max-age=3600"}
 
 def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -> HTTPRouteHandler:
     """A handler that answers with a file of app/static, which it reads once, and with 304 to whoever has it already."""
-    content = (STATIC / name).read_bytes()
+    return serve_content(path, name, (STATIC / name).read_bytes(), media_type, headers)
+
+
+def serve_content(path: str, name: str, content: bytes, media_type: str, headers: dict[str, str]) -> HTTPRouteHandler:
+    """A handler that answers with the same content always, and with 304 to whoever has it already."""
     etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     every_answer = {**headers, "ETag": etag, "X-Content-Type-Options": "nosniff"}
 
@@ -61,7 +65,7 @@ def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -
 
     @route(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], opt=operation, name=name)
     async def get_file(request: Request) -> Response[bytes]:
-        """Serve a file of the live page or the tracker."""
+        """Serve a page, a file of one, or the tracker."""
         known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
         if etag in known or known == ["*"]:
             return Answer(b"", None, every_answer, status=HTTPStatus.NOT_MODIFIED)
@@ -75,6 +79,7 @@ STATIC_HANDLERS: list[HTTPRouteHandler] = [
     serve_file("/live.css", "live.css", CSS, REVALIDATE),
     serve_file("/live.js", "live.js", JAVASCRIPT, REVALIDATE),
     *(serve_file(f"/{name}", name, JAVASCRIPT, REVALIDATE) for name in LIVE_MODULES),
+    serve_file("/docs.css", "docs.css", CSS, REVALIDATE),
     serve_file("/favicon.svg", "favicon.svg", "image/svg+xml", REVALIDATE),
     serve_file("/js/pulse.js", "pulse.js", JAVASCRIPT, {**ONE_HOUR, **FROM_ANY_SITE}),
 ]

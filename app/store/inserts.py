@@ -29,13 +29,14 @@ ENOUGH_SIGNALS = 500
 class _Waiting:
     """The rows of one request, and the future that its caller awaits."""
 
-    __slots__ = ("count", "done", "maybe_written", "rows", "token")
+    __slots__ = ("count", "done", "maybe_written", "rows", "since_s", "token")
 
     def __init__(self, rows: bytes, count: int, done: asyncio.Future[None], token: str | None) -> None:
         self.rows = rows
         self.count = count
         self.done = done
         self.token = token
+        self.since_s = time.perf_counter()
         self.maybe_written = False
 
 
@@ -173,6 +174,7 @@ class GroupCommit:
         token = group[0].token or uuid.uuid4().hex
         rows = b"".join([waiting.rows for waiting in group])
         maybe_written = False
+        metrics.commit_wait_seconds.observe(time.perf_counter() - group[0].since_s)
         while True:
             started_s = time.perf_counter()
             self._mark(group, True)
