@@ -9,6 +9,7 @@ import msgspec
 from app.domain.clock import Clock
 from app.domain.errors import StartupError, Unavailable
 from app.store.administration import Administration
+from app.store.analysts import Analysts
 from app.store.engine import Engine, EngineError, Result, decode_rows
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
@@ -46,6 +47,7 @@ class Store:
         salts: Salts,
         removals: Removals,
         administration: Administration,
+        analysts: Analysts,
         inserts: GroupCommit,
         intake: Intake,
         reads: RealtimeReads,
@@ -58,6 +60,7 @@ class Store:
         self.tenants = tenants
         self.salts = salts
         self.administration = administration
+        self.analysts = analysts
         self.removals = removals
         self.inserts = inserts
         self.intake = intake
