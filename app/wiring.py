@@ -36,6 +36,7 @@ from app.http.work import Work
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.administration import Administration
+from app.store.analysts import Analysts
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
 from app.store.inserts import GroupCommit
@@ -100,6 +101,7 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
         salts=salts,
         removals=removals,
         administration=Administration(tenants, removals),
+        analysts=Analysts(engine, statements),
         inserts=commits(settings.commit_interval_ms, settings.commit_max_signals),
         repeatable=Repeatable(
             engine,
