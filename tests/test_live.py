@@ -66,6 +66,7 @@ def test_the_live_page_names_no_other_host_and_has_nothing_inline() -> None:
     assert page.count("<script") == page.count('<script type="module" src=') == 1
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize("path", FILES)
 async def test_a_file_is_served_whole_once_and_revalidated_afterwards(api: Api, path: str) -> None:
     name, media_type, cache_control = FILES[path]
@@ -134,6 +135,7 @@ async def test_the_pixel_counts_a_pageview(api: Api, query: str, referer: str, p
     assert (answer["pageviewsLast5Min"], answer["pageBreakdown"]) == (1, {page: 1})
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("query", "headers", "status", "error"),
     [

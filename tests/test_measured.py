@@ -80,6 +80,7 @@ def batch_of(*site_ids: str) -> dict[str, Any]:
     return {"content": json.dumps({"siteIds": site_ids})}
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("method", "path", "more", "cost"),
     [
