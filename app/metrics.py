@@ -28,7 +28,9 @@ commit_wait_seconds = Histogram(
     "pulsehouse_commit_wait_seconds", "How long the first signals of an INSERT waited for it to begin", buckets=SECONDS
 )
 streams = Gauge("pulsehouse_streams_open", "Event streams that are open", multiprocess_mode="livesum")
-overviews = Counter("pulsehouse_overview_statements", "Overview statements run", ["outcome"])
+report_statements = Counter(
+    "pulsehouse_report_statements", "Statements of overviews, breakdowns and histories run", ["statement", "outcome"]
+)
 polls_answered = Counter("pulsehouse_polls_answered", "Realtime answers given")
 statements = Counter("pulsehouse_realtime_statements", "Realtime statements run", ["outcome"])
 statement_seconds = Histogram(

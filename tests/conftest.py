@@ -32,6 +32,7 @@ IMAGE = "clickhouse/clickhouse-server:26.8"
 
 VARIABLES = {
     "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
+    "PULSEHOUSE_TEST_USERS_CLICKHOUSE": "what analysts see, on a ClickHouse with users of its own",
     "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
 }
 """What some tests need from outside; docs/reliability.md tells more."""

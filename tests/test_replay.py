@@ -33,7 +33,7 @@ from app.wiring import create_app
 from tests.conftest import Api
 from tests.kit.listening import listening
 from tests.kit.user_agents import BROWSER, GOOGLEBOT
-from tests.kit.waiting import until
+from tests.kit.waiting import GIVE_UP_S, until
 
 
 def line(
@@ -507,7 +507,7 @@ async def test_a_line_dated_9999_does_not_stall_a_replay(log_of: LogOf) -> None:
     client, _ = service(stored)
     odd = "31/Dec/9999:23:59:59 -0100"
     for lines in ([line(), line(when=odd), line()], [line(when=odd), line(), line()]):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GIVE_UP_S):
             counts, _ = await run_replay(client, log_of(*lines), speed=1)
         assert counts == tally(lines=3, sent=3, stored=3)
 
@@ -535,7 +535,7 @@ async def test_stopping_counts_what_was_read_but_not_sent(log_of: LogOf) -> None
         return stored(events)
 
     client, _ = service(store_and_stop)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GIVE_UP_S):
         counts, problem = await run_replay(client, log_of(line(), line(second=3000)), speed=1, stop=stop)
     assert problem is None
     assert counts == tally(lines=2, sent=1, stored=1, unsent=1)

@@ -9,6 +9,7 @@ import msgspec
 from app.domain.clock import Clock
 from app.domain.errors import StartupError, Unavailable
 from app.store.administration import Administration
+from app.store.analysts import Analysts
 from app.store.engine import Engine, EngineError, Result, decode_rows
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
@@ -47,6 +48,7 @@ class Store:
         salts: Salts,
         removals: Removals,
         administration: Administration,
+        analysts: Analysts,
         inserts: GroupCommit,
         repeatable: Repeatable,
         intake: Intake,
@@ -60,6 +62,7 @@ class Store:
         self.tenants = tenants
         self.salts = salts
         self.administration = administration
+        self.analysts = analysts
         self.removals = removals
         self.inserts = inserts
         self.repeatable = repeatable
