@@ -27,6 +27,8 @@ from app.client.log_source import PIECE_MAX_BYTES, Source
 from app.client.sender import RETRIES_MAX, Sender, Tally
 from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.settings import Settings
+from app.store.engine import EngineError
+from app.store.statements import Statement
 from app.wiring import create_app
 from tests.conftest import Api
 from tests.kit.listening import listening
@@ -60,11 +62,12 @@ async def run_replay(
     token: str = "",
     speed: float | None = None,
     stop: asyncio.Event | None = None,
+    idempotent: bool = False,
 ) -> tuple[dict[str, Any], str | None]:
     """Replay a file; return the tally without its seconds, and what ended it early."""
     client.headers["Authorization"] = f"Bearer {token}"
     counts, stop = Tally(), stop or asyncio.Event()
-    sender = Sender(client, "site_a", counts, stop)
+    sender = Sender(client, "site_a", counts, stop, idempotent=idempotent)
     with log.open("rb") as file:
         problem = await replay_log(Source(file.fileno()), sender, Pace(speed) if speed else None, counts, stop)
     return {**msgspec.to_builtins(counts), "seconds": 0.0}, sender.fatal or problem
@@ -380,6 +383,32 @@ async def test_what_may_be_stored_already_is_not_sent_again(log_of: LogOf) -> No
     counts, _ = await run_replay(client, log_of(line()))
     assert counts == tally(lines=1, sent=1, failed=1, firstError="no answer (ReadTimeout); may or may not be stored")
     assert len(batches) == 1
+
+
+async def test_with_a_key_what_may_be_stored_already_is_sent_again_and_stored_once(api: Api, log_of: LogOf) -> None:
+    real, answers = api.store.engine.execute, 0
+
+    async def forgetful(statement: Statement, *arguments: Any, **options: Any) -> None:
+        nonlocal answers
+        await real(statement, *arguments, **options)
+        if statement.name == "track/insert_signals" and (answers := answers + 1) <= 2:
+            raise EngineError(None)
+
+    async def lose(request: httpx.Request) -> None:
+        keys.append(request.headers.get("idempotency-key"))
+        if len(keys) in (2, 3):
+            raise httpx.ReadTimeout("no answer")
+
+    keys: list[str | None] = []
+    api.store.engine.execute = forgetful  # type: ignore[method-assign]
+    api.client.event_hooks["request"] = [lose]
+    log = log_of(*(line(f"/{number}") for number in range(BATCH_MAX_SIGNALS + 1)))
+    counts, problem = await run_replay(api.client, log, token=api.write, idempotent=True)
+    assert problem is None
+    assert counts == tally(lines=501, sent=501, stored=501)
+    assert len(keys) == 4
+    assert len(set(keys)) == 2
+    assert await api.select("SELECT count(), uniqExact(page) FROM signals") == "501\t501"
 
 
 async def test_another_service_at_the_address_is_told_apart(log_of: LogOf) -> None:

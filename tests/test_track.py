@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock
 import pytest
 from litestar.exceptions import InternalServerException
 
+from app.http import rate_limit
 from app.settings import Settings
 from app.store import intake
 from tests.conftest import Api, MakeApi
@@ -251,6 +252,16 @@ async def test_too_many_signals_are_429(make_api: MakeApi) -> None:
     assert int(response.headers["x-ratelimit-reset"]) > 1_700_000_000
     _, key = await api.add_key("write")
     assert (await api.track({"siteId": "site_a"}, token=key)).status_code == 200
+
+
+async def test_a_minute_after_its_first_signal_a_caller_has_its_whole_allowance_again(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await make_api(Settings(track_max_signals_per_minute=2, commit_interval_ms=0))
+    await api.add_site("site_a")
+    for clock_s in (1_000.0, 1_060.0):
+        monkeypatch.setattr(rate_limit, "monotonic", lambda clock_s=clock_s: clock_s)
+        assert [(await api.track({"siteId": "site_a"})).status_code for _ in range(3)] == [200, 200, 429]
 
 
 @pytest.mark.any_engine
