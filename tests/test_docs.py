@@ -18,7 +18,7 @@ from app.domain.signals import Signal
 from app.settings import Settings
 from app.store.server import ServerEngine
 from app.store.statements import Statement, load_statements
-from app.wiring import create_bodies, create_handlers, create_store, create_streams
+from app.wiring import create_handlers, create_store, create_work
 from tests.conftest import IMAGE, Api, MakeApi
 from tests.kit.endpoints import operations_of
 from tests.kit.model import contradictions
@@ -58,7 +58,7 @@ def test_a_setting_is_documented_with_its_default_and_bounds(field: msgspec.stru
 def test_every_endpoint_is_documented() -> None:
     engine = ServerEngine("http://nowhere.invalid", query_timeout_s=1, insert_timeout_s=1)
     store = create_store(Settings(), engine=engine)
-    handlers = create_handlers(Settings(), store, create_bodies(Settings()), create_streams(Settings(), store))
+    handlers = create_handlers(Settings(), store, create_work(Settings(), store))
     endpoints = {name for name in operations_of(handlers) if not name.startswith(("OPTIONS ", "HEAD "))}
     assert {"GET /api/realtime", "POST /api/track"} < endpoints
     assert [endpoint for endpoint in sorted(endpoints) if f"`{endpoint}`" not in API] == []
