@@ -2,15 +2,16 @@
 
     python -m bench.analyst --clickhouse http://default:@127.0.0.1:8123 [--signals 5000000] [--workload NAME]
 
-The database bench_* is made there and dropped at the end. The cases take turns, so that the machine's other load falls on
-all alike; what counts are ratios to the same round's case without a scan. Where the user's profile sets a `priority`, scans
-with `priority = 10` are one more case; --workload names a workload of the server as another.
+The database bench_* is made there and dropped at the end. The cases take turns, so that the machine's other load falls
+on all alike; what counts are ratios to the same round's case without a scan. Where the profile sets a `priority`,
+scans with `priority = 10` are one more case; --workload names a workload of the server as another.
 """
 
 import argparse
 import contextlib
 import os
 import statistics
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -109,14 +110,17 @@ def main() -> None:
                             delay_ms=POLLED_EVERY_MS,
                         )
                     found.setdefault(name, []).append(load)
+                    print(f"  {name}: p50 {load.p50_ms:.0f} ms, p99 {load.p99_ms:.0f} ms", file=sys.stderr)
                     scanned[name] = scanned.get(name, 0) + scans.done
     print(f"{args.signals:,} signals, {args.analysts} scans at a time, {args.rounds} rounds of {args.seconds:g} s")
     for name, loads in found.items():
         p50, p99 = (statistics.median(getattr(load, which) for load in loads) for which in ("p50_ms", "p99_ms"))
         times = [load.p99_ms / alone.p99_ms for load, alone in zip(loads, found["no scan"], strict=True)]
+        spread = f"{statistics.median(times):5.2f} ({min(times):.2f} to {max(times):.2f})"
+        refused = sum(load.failed for load in loads)
         print(
-            f"{name:34} p50 {p50:6.0f} ms  p99 {p99:6.0f} ms  p99 / without {statistics.median(times):5.2f} "
-            f"({min(times):.2f} to {max(times):.2f})  scans {scanned[name]:4}  refused {sum(load.failed for load in loads)}"
+            f"{name:34} p50 {p50:6.0f} ms  p99 {p99:6.0f} ms  p99 / without {spread}  scans {scanned[name]:4}  "
+            f"refused {refused}"
         )
 
 
