@@ -12,23 +12,30 @@ import httpx
 import hypothesis
 import pytest
 
+from app.parts import Parts
 from app.settings import Settings
+from app.store.cluster import Cluster
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
 from app.store.server import ServerEngine
-from app.store.statements import Statement
+from app.store.statements import Statement, load_statements
 from app.store.store import Store
 from app.wiring import create_app, create_store
+from tests.kit.clusters import cluster_of, own_engines
 from tests.kit.databases import drop, new_name, url_of
 from tests.kit.ports import free_port
 from tests.kit.user_agents import BROWSER
 
 SERVER = pytest.StashKey[str]()
+CLUSTER = pytest.StashKey[str]()
 WHY_NO_SERVER = pytest.StashKey[str]()
+CLUSTER = pytest.StashKey[str]()
 CONTAINER = pytest.StashKey[Any]()
 IMAGE = "clickhouse/clickhouse-server:26.8"
 
 VARIABLES = {
+    "PULSEHOUSE_TEST_CLUSTER_URLS": "what runs on a cluster named pulsehouse; the nodes' addresses, with commas",
+    "PULSEHOUSE_TEST_CLUSTER_NODES": "a shard that is stopped; JSON, the `pid` of each node",
     "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
     "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
 }
@@ -55,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         except Exception as error:  # whatever Docker lacks here: no socket, no daemon, no registry
             why = f"{type(error).__name__}"
     config.stash[SERVER] = url
+    config.stash[CLUSTER] = os.environ.get("PULSEHOUSE_TEST_CLUSTER_URLS", "")
     config.stash[WHY_NO_SERVER] = why
 
 
@@ -97,7 +105,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses the service once per engine; once where the engine makes no difference."""
     if "engine_name" in metafunc.fixturenames:
         both = metafunc.config.stash[SERVER] and not metafunc.definition.get_closest_marker("any_engine")
-        metafunc.parametrize("engine_name", ["embedded", "server"] if both else ["embedded"], scope="session")
+        names = ["embedded", "server"] if both else ["embedded"]
+        if metafunc.config.stash[CLUSTER] and metafunc.definition.get_closest_marker("cluster"):
+            names.append("cluster")
+        metafunc.parametrize("engine_name", names, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +129,15 @@ def server_url(server_or_none: str) -> str:
     if not url:
         pytest.skip("no ClickHouse server; set PULSEHOUSE_TEST_CLICKHOUSE_URL")
     return url
+
+
+@pytest.fixture(scope="session")
+def cluster_urls(pytestconfig: pytest.Config) -> list[str]:
+    """Addresses of the nodes of a cluster; the test is skipped where there is none."""
+    urls = pytestconfig.stash[CLUSTER]
+    if not urls:
+        pytest.skip("no cluster; set PULSEHOUSE_TEST_CLUSTER_URLS")
+    return urls.split(",")
 
 
 @pytest.fixture(scope="session")
@@ -167,6 +187,7 @@ class Api:
 
     def __init__(self, store: Store, client: httpx.AsyncClient, clock: Clock) -> None:
         self.store = store
+        self.databases = own_engines(store.cluster) if store.cluster else [store.engine]
         self.client = client
         self.clock = clock
         self.read = self.write = self.admin = ""
@@ -206,10 +227,13 @@ class Api:
 
     async def select(self, sql: str) -> str:
         """Look into the database; tests only."""
-        return (await self.store.engine.fetch(Statement("test", sql + " FORMAT TSVRaw"))).decode().strip()
+        database = self.store.cluster.lane(0) if self.store.cluster else self.store.engine
+        return (await database.fetch(Statement("test", sql + " FORMAT TSVRaw"))).decode().strip()
 
     async def execute(self, sql: str) -> None:
-        await self.store.engine.execute(Statement("test", sql))
+        """Change the tables, on a cluster those of each node; tests only."""
+        for database in self.databases:
+            await database.execute(Statement("test", sql))
 
 
 MakeApi = Callable[..., Awaitable[Api]]
@@ -237,9 +261,16 @@ def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
 
 
 @pytest.fixture(scope="session")
-async def shared_engine(engine_name: str, server_or_none: str, embedded_folder: Path) -> AsyncIterator[Engine]:
-    """An engine on a migrated database that tests share, one after the other."""
+async def shared_engine(
+    engine_name: str, pytestconfig: pytest.Config, server_or_none: str, embedded_folder: Path
+) -> AsyncIterator[Engine | Cluster]:
+    """An engine or a cluster with a migrated database that tests share, one after the other."""
     database = new_name()
+    if engine_name == "cluster":
+        async with cluster_of(pytestconfig.stash[CLUSTER].split(","), database) as cluster:
+            await cluster.prepare()
+            yield cluster
+        return
     engine = make_engine(engine_name, server_or_none, embedded_folder, database)
     await create_store(Settings(), engine=engine).prepare()
     yield engine
@@ -261,17 +292,26 @@ class EngineOfOneTest:
         """Leave the shared engine open."""
 
 
+def create_store_on(shared: Engine | Cluster, settings: Settings, clock: Clock) -> Store:
+    """A store on what tests share."""
+    if isinstance(shared, Cluster):
+        return Parts(settings, load_statements(), clock).on_cluster(shared)
+    return create_store(settings, engine=EngineOfOneTest(shared), clock=clock)
+
+
 @pytest.fixture
-async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
+async def make_api(shared_engine: Engine | Cluster) -> AsyncIterator[MakeApi]:
     """Start services on the empty shared database: several of them are several workers."""
     tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts")
-    await asyncio.gather(*(shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables))
+    engines = own_engines(shared_engine) if isinstance(shared_engine, Cluster) else [shared_engine]
+    empty = [engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables for engine in engines]
+    await asyncio.gather(*empty)
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
         settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
         clock = clock or Clock()
-        store = create_store(settings, engine=EngineOfOneTest(shared_engine), clock=clock)
+        store = create_store_on(shared_engine, settings, clock)
         await store.refresh()
         store.run()
         transport = httpx.ASGITransport(create_app(settings, store), client=(address, 50_000))
