@@ -16,6 +16,7 @@ from app.store.lanes import InsertsByShard, Lanes, ReadsByShard, ReportsByShard,
 from app.store.overview import Divide, Overviews, OverviewsByShard
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
+from app.store.repeatable import Repeatable
 from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.server import ServerEngine
@@ -71,6 +72,7 @@ class Parts:
             tenants,
             removals,
             inserts=self._inserts(engine),
+            keyed_inserts=self._keyed_inserts(engine),
             reads=self._reads(engine),
             overviews=self._overviews(lambda site_ids: [(engine, site_ids)]),
             reports=self._reports(engine),
@@ -89,6 +91,9 @@ class Parts:
             tenants,
             self._removals(control, tenants, control.database, cluster.shards),
             inserts=InsertsByShard(tenants, lambda shard: self._inserts(lane(shard), share_of=cluster.size)),
+            keyed_inserts=InsertsByShard(
+                tenants, lambda shard: self._keyed_inserts(lane(shard), share_of=cluster.size)
+            ),
             reads=ReadsByShard(Lanes(tenants, lambda shard: self._reads(lane(shard)))),
             overviews=OverviewsByShard(
                 lambda: self._overviews(divide), lambda site_ids: frozenset(by_shard(tenants, site_ids))
@@ -97,8 +102,24 @@ class Parts:
             cluster=cluster,
         )
 
-    def _store(self, engine: Engine, tenants: Tenants, removals: Removals, **parts: Any) -> Store:
+    def _store(
+        self,
+        engine: Engine,
+        tenants: Tenants,
+        removals: Removals,
+        *,
+        keyed_inserts: GroupCommit | InsertsByShard,
+        **parts: Any,
+    ) -> Store:
         salts = Salts(engine, self._statements)
+        repeatable = Repeatable(
+            engine,
+            self._statements,
+            self._clock,
+            keyed_inserts,
+            timeout_s=self._settings.commit_timeout_ms / 1000,
+            max_waiting_signals=self._settings.queue_max_signals,
+        )
         return Store(
             engine,
             self._statements,
@@ -108,6 +129,7 @@ class Parts:
             removals=removals,
             administration=Administration(tenants, removals),
             intake=Intake(salts, self._clock),
+            repeatable=repeatable,
             refresh_s=self._settings.directory_refresh_ms / 1000,
             **parts,
         )
@@ -127,14 +149,22 @@ class Parts:
     def _inserts(self, engine: Engine, share_of: int = 1) -> GroupCommit:
         """One of `share_of` queues, which together take as much as the settings say."""
         settings = self._settings
+        return self._commits(engine, settings.commit_interval_ms, settings.commit_max_signals, share_of)
+
+    def _keyed_inserts(self, engine: Engine, share_of: int = 1) -> GroupCommit:
+        """The same for requests whose token is given: one request an INSERT."""
+        return self._commits(engine, self._settings.repeatable_interval_ms, 1, share_of)
+
+    def _commits(self, engine: Engine, interval_ms: int, max_group_signals: int, share_of: int) -> GroupCommit:
+        settings = self._settings
         return GroupCommit(
             engine,
             self._statements,
             timeout_s=settings.commit_timeout_ms / 1000,
-            interval_s=settings.commit_interval_ms / 1000,
+            interval_s=interval_ms / 1000,
             insert_timeout_s=settings.insert_timeout_ms / 1000,
             insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
-            max_group_signals=settings.commit_max_signals,
+            max_group_signals=max_group_signals,
             max_group_bytes=settings.commit_max_bytes,
             max_queue_signals=settings.queue_max_signals // share_of,
             max_queue_bytes=settings.queue_max_bytes // share_of,

@@ -26,7 +26,7 @@ ENGINE = MergeTree
 PARTITION BY toDate(timestamp)
 ORDER BY (site_id, timestamp)
 TTL toDateTime(timestamp) + INTERVAL 90 DAY
-SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000,
+SETTINGS non_replicated_deduplication_window = 100000, replicated_deduplication_window = 100000,
     replicated_deduplication_window_seconds = 604800, ttl_only_drop_parts = 1,
     auto_statistics_types = '' -- the planner has nothing to choose here
 COMMENT 'One row per accepted signal: the record'

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import hypothesis
 import pytest
 
 from app.parts import Parts
+from app.process import spare_garbage_collector
 from app.settings import Settings
 from app.store.cluster import Cluster
 from app.store.embedded import EmbeddedEngine
@@ -29,8 +31,8 @@ from tests.kit.user_agents import BROWSER
 SERVER = pytest.StashKey[str]()
 CLUSTER = pytest.StashKey[str]()
 WHY_NO_SERVER = pytest.StashKey[str]()
-CLUSTER = pytest.StashKey[str]()
 CONTAINER = pytest.StashKey[Any]()
+FOUND = "server and why there is none"
 IMAGE = "clickhouse/clickhouse-server:26.8"
 
 VARIABLES = {
@@ -52,8 +54,22 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("deep", deadline=None, print_blob=True)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests `-n auto` runs at once: one per core, and two on one core, as half of the time is waiting."""
+    return max(2, len(os.sched_getaffinity(0)))
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist which server its parent found, so that all use one."""
+    node.workerinput[FOUND] = node.config.stash[SERVER], node.config.stash[WHY_NO_SERVER]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Find a ClickHouse server: the one named, else a container where Docker answers, else none."""
+    config.stash[CLUSTER] = os.environ.get("PULSEHOUSE_TEST_CLUSTER_URLS", "")
+    if hasattr(config, "workerinput"):
+        config.stash[SERVER], config.stash[WHY_NO_SERVER] = config.workerinput[FOUND]
+        return
     url = os.environ.get("PULSEHOUSE_TEST_CLICKHOUSE_URL", "")
     why = ""
     if not url:
@@ -62,7 +78,6 @@ def pytest_configure(config: pytest.Config) -> None:
         except Exception as error:  # whatever Docker lacks here: no socket, no daemon, no registry
             why = f"{type(error).__name__}"
     config.stash[SERVER] = url
-    config.stash[CLUSTER] = os.environ.get("PULSEHOUSE_TEST_CLUSTER_URLS", "")
     config.stash[WHY_NO_SERVER] = why
 
 
@@ -80,6 +95,11 @@ def _start_container(config: pytest.Config) -> str:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if CONTAINER in config.stash:
         config.stash[CONTAINER].stop()
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector, as the service does: it took a tenth of the time of all tests."""
+    spare_garbage_collector()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
@@ -108,7 +128,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = ["embedded", "server"] if both else ["embedded"]
         if metafunc.config.stash[CLUSTER] and metafunc.definition.get_closest_marker("cluster"):
             names.append("cluster")
-        metafunc.parametrize("engine_name", names, scope="session")
+        metafunc.parametrize("engine_name", names, scope="module")
 
 
 @pytest.fixture(scope="session")
@@ -187,7 +207,6 @@ class Api:
 
     def __init__(self, store: Store, client: httpx.AsyncClient, clock: Clock) -> None:
         self.store = store
-        self.databases = own_engines(store.cluster) if store.cluster else [store.engine]
         self.client = client
         self.clock = clock
         self.read = self.write = self.admin = ""
@@ -225,14 +244,18 @@ class Api:
             return await self.client.post("/api/track", content=body, headers=headers)
         return await self.client.post("/api/track", json=body, headers=headers)
 
+    @property
+    def database(self) -> Engine:
+        """What has every table, on a cluster those of the whole."""
+        return self.store.cluster.lane(0) if self.store.cluster else self.store.engine
+
     async def select(self, sql: str) -> str:
         """Look into the database; tests only."""
-        database = self.store.cluster.lane(0) if self.store.cluster else self.store.engine
-        return (await database.fetch(Statement("test", sql + " FORMAT TSVRaw"))).decode().strip()
+        return (await self.database.fetch(Statement("test", sql + " FORMAT TSVRaw"))).decode().strip()
 
     async def execute(self, sql: str) -> None:
         """Change the tables, on a cluster those of each node; tests only."""
-        for database in self.databases:
+        for database in own_engines(self.store.cluster) if self.store.cluster else [self.store.engine]:
             await database.execute(Statement("test", sql))
 
 
@@ -260,58 +283,105 @@ def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
     return EmbeddedEngine(folder, query_timeout_s=5, max_memory_bytes=2_000_000_000, database=database)
 
 
-@pytest.fixture(scope="session")
-async def shared_engine(
-    engine_name: str, pytestconfig: pytest.Config, server_or_none: str, embedded_folder: Path
-) -> AsyncIterator[Engine | Cluster]:
-    """An engine or a cluster with a migrated database that tests share, one after the other."""
-    database = new_name()
-    if engine_name == "cluster":
-        async with cluster_of(pytestconfig.stash[CLUSTER].split(","), database) as cluster:
-            await cluster.prepare()
-            yield cluster
-        return
-    engine = make_engine(engine_name, server_or_none, embedded_folder, database)
-    await create_store(Settings(), engine=engine).prepare()
-    yield engine
-    await engine.execute(Statement("test", f"DROP DATABASE {database}"))
-    await engine.close()
+SIGNAL_TABLES = ("signals", "visitor_minutes", "recent_pageviews", "request_keys")
+TENANT_TABLES = ("sites", "api_keys", "salts", "analysts")
+
+
+class SharedDatabase:
+    """A migrated database that tests use one after the other: most want the same tenant, and few change it."""
+
+    def __init__(self, engine: Engine, cluster: Cluster | None = None) -> None:
+        self.engine = engine
+        self.cluster = cluster
+        self.tokens: list[str] = []
+        """Those of acme (see `api`) while the tables of tenants hold acme as it was made, and nothing else."""
+
+    async def clear(self, *, keep_acme: bool) -> None:
+        """Empty its tables, but for acme where it may stay and is as it was made."""
+        tables = [*SIGNAL_TABLES]
+        if not (keep_acme and self.tokens) or self.cluster:
+            self.tokens = []
+            tables += TENANT_TABLES
+        engines = own_engines(self.cluster) if self.cluster else [self.engine]
+        empty = [engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables for engine in engines]
+        await asyncio.gather(*empty)
+
+    def open(self, settings: Settings, clock: Clock) -> Store:
+        """A store on it, as one service sees it."""
+        if self.cluster:
+            return Parts(settings, load_statements(), clock).on_cluster(self.cluster)
+        return create_store(settings, engine=EngineOfOneTest(self), clock=clock)
 
 
 class EngineOfOneTest:
-    """The shared engine as one service sees it; a test may replace its methods."""
+    """The engine of a shared database as one service sees it; a test may replace its methods."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.name = engine.name
-        self.database = engine.database
-        self.create_database = engine.create_database
-        self.fetch = engine.fetch
-        self.execute = engine.execute
+    def __init__(self, shared: SharedDatabase) -> None:
+        self._shared = shared
+        self.name = shared.engine.name
+        self.database = shared.engine.database
+        self.create_database = shared.engine.create_database
+        self.fetch = shared.engine.fetch
+
+    async def execute(self, statement: Statement, *arguments: Any, **options: Any) -> None:
+        if statement.name != "track/insert_signals":
+            self._shared.tokens = []
+        await self._shared.engine.execute(statement, *arguments, **options)
 
     async def close(self) -> None:
         """Leave the shared engine open."""
 
 
-def create_store_on(shared: Engine | Cluster, settings: Settings, clock: Clock) -> Store:
-    """A store on what tests share."""
-    if isinstance(shared, Cluster):
-        return Parts(settings, load_statements(), clock).on_cluster(shared)
-    return create_store(settings, engine=EngineOfOneTest(shared), clock=clock)
+@pytest.fixture(scope="session")
+async def shared_databases(
+    server_or_none: str, embedded_folder: Path, pytestconfig: pytest.Config
+) -> AsyncIterator[Callable[[str], Awaitable[SharedDatabase]]]:
+    """The shared database of an engine or the cluster, by its name."""
+    opened: dict[str, SharedDatabase] = {}
+    clusters = AsyncExitStack()
+
+    async def shared_database(engine_name: str) -> SharedDatabase:
+        if engine_name not in opened and engine_name == "cluster":
+            urls = pytestconfig.stash[CLUSTER].split(",")
+            cluster = await clusters.enter_async_context(cluster_of(urls, new_name()))
+            await cluster.prepare()
+            opened[engine_name] = SharedDatabase(cluster.control, cluster)
+        elif engine_name not in opened:
+            engine = make_engine(engine_name, server_or_none, embedded_folder, new_name())
+            await create_store(Settings(), engine=engine).prepare()
+            opened[engine_name] = SharedDatabase(engine)
+        return opened[engine_name]
+
+    yield shared_database
+    await clusters.aclose()
+    for shared in opened.values():
+        if shared.cluster:
+            continue
+        await shared.engine.execute(Statement("test", f"DROP DATABASE {shared.engine.database}"))
+        await shared.engine.close()
 
 
 @pytest.fixture
-async def make_api(shared_engine: Engine | Cluster) -> AsyncIterator[MakeApi]:
-    """Start services on the empty shared database: several of them are several workers."""
-    tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts")
-    engines = own_engines(shared_engine) if isinstance(shared_engine, Cluster) else [shared_engine]
-    empty = [engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables for engine in engines]
-    await asyncio.gather(*empty)
+async def shared_database(
+    engine_name: str,
+    shared_databases: Callable[[str], Awaitable[SharedDatabase]],
+    request: pytest.FixtureRequest,
+) -> SharedDatabase:
+    """The shared database of the test's engine, empty; with acme as it was made, if it is, for a test of `api`."""
+    shared = await shared_databases(engine_name)
+    await shared.clear(keep_acme="api" in request.fixturenames)
+    return shared
+
+
+@pytest.fixture
+async def make_api(shared_database: SharedDatabase) -> AsyncIterator[MakeApi]:
+    """Start services on the shared database: several of them are several workers."""
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
-        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
+        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0, repeatable_interval_ms=0)
         clock = clock or Clock()
-        store = create_store_on(shared_engine, settings, clock)
+        store = shared_database.open(settings, clock)
         await store.refresh()
         store.run()
         transport = httpx.ASGITransport(create_app(settings, store), client=(address, 50_000))
@@ -326,15 +396,18 @@ async def make_api(shared_engine: Engine | Cluster) -> AsyncIterator[MakeApi]:
 
 
 @pytest.fixture
-async def api(make_api: MakeApi) -> Api:
+async def api(make_api: MakeApi, shared_database: SharedDatabase) -> Api:
     """A service with tenant acme, its sites site_a (example.com) and site_b (example.org), and a key of each scope."""
     api = await make_api()
-    tenants = api.store.tenants
-    keys = asyncio.gather(*(tenants.create_key("acme", scope, "", None) for scope in ("read", "write", "admin")))
-    await tenants.add_site("site_a", "acme", ["example.com"], "example.com")
-    await tenants.add_site("site_b", "acme", ["example.org"], "example.org")
-    api.read, api.write, api.admin = [token for _, token in await keys]
-    await api.store.refresh()
+    if not shared_database.tokens:
+        tenants = api.store.tenants
+        keys = asyncio.gather(*(tenants.create_key("acme", scope, "", None) for scope in ("read", "write", "admin")))
+        await tenants.add_site("site_a", "acme", ["example.com"], "example.com")
+        await tenants.add_site("site_b", "acme", ["example.org"], "example.org")
+        tokens = [token for _, token in await keys]
+        await api.store.refresh()
+        shared_database.tokens = tokens
+    api.read, api.write, api.admin = shared_database.tokens
     return api
 
 

@@ -106,11 +106,14 @@ async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, clie
         "keys/list_of_tenant": {"tenant": "acme"},
         "sites/list": {"since": EVER, "cluster": ""},
         "keys/list": {"since": EVER},
-        "salts/list": {"kept_minutes": 15},
+        "salts/list": {"kept_minutes": 25},
         "ledger/list": {},
         "cluster/node": {"cluster": "pulsehouse"},
         "cluster/unfit_tables": {"whole": "", "own": "", "cluster": "", "shards": 1, "replicated": False},
+        "track/find_key": {"id": "0" * 64},
     }
+    claim = {"id": "0" * 64, "received_at": now, "body_sha256": "1" * 64}
+    assert await execute(client, "track/claim_key", {}, msgspec.json.encode(claim), token="claim")
     changed = []
     for name, parameters in reads.items():
         plain = await fetch(client, name, {}, **parameters)
@@ -155,6 +158,11 @@ async def test_a_write_stores_the_same_once_or_fails(api: Api, client: Client, s
         assert (await api.get("/api/sites", token)).status_code == 401
     for salt in ("1" * 64, "2" * 64):
         added = await execute(client, "salts/add", settings, token="2001-01-01/0", day="2001-01-01", salt=salt)
+    for received_at in (now, now + timedelta(seconds=1)):
+        claim = msgspec.json.encode({"id": "0" * 64, "received_at": received_at, "body_sha256": "1" * 64})
+        claimed = await execute(client, "track/claim_key", settings, claim, token="claim")
+    if claimed:
+        assert await api.select("SELECT received_at FROM request_keys") == f"{now:%F %T}.000000"
     if added:
         assert await api.select("SELECT salt FROM salts WHERE day = '2001-01-01'") == "1" * 64
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.kit.ports import free_port
-from tests.kit.service import ROOT, environment, is_ready
+from tests.kit.service import ROOT, end_with_tests, environment, is_ready
 from tests.kit.waiting import wait_until
 
 START_WITHIN_S = 60
@@ -51,7 +51,12 @@ class Installed:
         )
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([self._command, *arguments], cwd=self._elsewhere, env=environment(**settings))
+        return subprocess.Popen(
+            [self._command, *arguments],
+            cwd=self._elsewhere,
+            env=environment(**settings),
+            preexec_fn=end_with_tests,
+        )
 
     def origin(self, module: str) -> str:
         """The file that a module comes from."""

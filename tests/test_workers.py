@@ -181,7 +181,7 @@ def test_a_returning_visitor_counts_once_over_midnight_whichever_worker_took_the
             day.hold()
         old = str(day.yesterday)
         assert old in day.salts()
-        day.set("00:15:00")
+        day.set("00:25:00")
         day.wait_until_deleted(old)
         day.see("ann", "eve")
         day.hold()

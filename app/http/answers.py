@@ -40,6 +40,7 @@ STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.IdTaken: HTTPStatus.CONFLICT,
     errors.BodyTooSlow: HTTPStatus.REQUEST_TIMEOUT,
+    errors.RepetitionRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

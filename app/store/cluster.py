@@ -6,7 +6,7 @@ ClickHouse's Distributed tables route and choose among replicas. What is known h
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -69,8 +69,10 @@ class Node:
         self.own = own
         self.place: Place | None = None
         """As it said last; None before it has answered."""
-        self.usable = False
-        """It answers, and its tables are as they must be."""
+        self.answers = False
+        """It did when it was looked at last."""
+        self.prepared = False
+        """Its tables are as they must be; not known of one that could not be reached since: it may be another."""
 
 
 class Cluster:
@@ -142,17 +144,15 @@ class Cluster:
                 body = await node.whole.fetch(self._statements["cluster/node"], {"cluster": self.name})
             (node.place,) = decode_rows(body, _PLACE)
             self._require_place(node, node.place)
-            if node.usable:
-                return []
-            applied = await self._prepare(node, node.place)
-            node.usable = True
-            return applied
+            applied = [] if node.prepared else await self._prepare(node, node.place)
         except TimeoutError:
-            node.usable = False
+            node.answers = False
             raise EngineError(None, written=False, detail=f"{node.whole.name} does not answer") from None
         except BaseException:
-            node.usable = False
+            node.answers = node.prepared = False
             raise
+        node.answers = node.prepared = True
+        return applied
 
     def _require_place(self, node: Node, place: Place) -> None:
         where = f"PULSEHOUSE_CLICKHOUSE_CLUSTER: {node.whole.name}"
@@ -199,17 +199,24 @@ class Cluster:
             )
 
     def _nodes_for(self, shard: int) -> list[Engine]:
-        usable = [node for node in self.nodes if node.usable and node.place]
-        return [node.whole for node in sorted(usable, key=lambda node: node.place.shard != shard + 1)]  # type: ignore[union-attr]
+        """All nodes: those that answer before those that may, the shard's own first."""
+        ready = [node for node in self.nodes if node.prepared]
+        return [node.whole for node in sorted(ready, key=lambda node: (not node.answers, _shard_of(node) != shard))]
 
-    def _nodes_of(self, shard: int, engine: Callable[[Node], Engine]) -> Iterable[Engine]:
-        return [engine(node) for node in self.nodes if node.usable and node.place and node.place.shard == shard + 1]
+    def _nodes_of(self, shard: int, engine: Callable[[Node], Engine]) -> list[Engine]:
+        """The shard's own nodes: those that answer before those that may."""
+        ready = [node for node in self.nodes if node.prepared and _shard_of(node) == shard]
+        return [engine(node) for node in sorted(ready, key=lambda node: not node.answers)]
 
     def _tell_shards(self) -> None:
-        places = [(node.place, node.usable) for node in self.nodes if node.place]
-        for shard in range(1, max((place.shards for place, _ in places), default=0) + 1):
-            answers = any(usable for place, usable in places if place.shard == shard)
-            metrics.shard_answers.labels(str(shard)).set(answers)
+        for shard in range(self.size):
+            answers = any(node.answers for node in self.nodes if _shard_of(node) == shard)
+            metrics.shard_answers.labels(str(shard + 1)).set(answers)
+
+
+def _shard_of(node: Node) -> int | None:
+    """Counted from 0; None for one that has not answered yet."""
+    return node.place.shard - 1 if node.place else None
 
 
 def replicated(statement: Statement) -> Statement:

@@ -26,12 +26,13 @@ ENOUGH_SIGNALS = 500
 class _Waiting:
     """The rows of one request, and the future that its caller awaits."""
 
-    __slots__ = ("count", "done", "maybe_written", "rows")
+    __slots__ = ("count", "done", "maybe_written", "rows", "token")
 
-    def __init__(self, rows: bytes, count: int, done: asyncio.Future[None]) -> None:
+    def __init__(self, rows: bytes, count: int, done: asyncio.Future[None], token: str | None) -> None:
         self.rows = rows
         self.count = count
         self.done = done
+        self.token = token
         self.maybe_written = False
 
 
@@ -86,8 +87,11 @@ class GroupCommit:
         self._task = asyncio.create_task(self._run(), name="group commit")
         return self._task
 
-    async def commit(self, rows: bytes, count: int) -> None:
+    async def commit(self, rows: bytes, count: int, token: str | None = None) -> None:
         """Return when the rows (JSON lines of table signals) are committed.
+
+        A token given stands for the rows: while ClickHouse remembers it, they are stored once. With tokens a group
+        must not be of more than one request (`max_group_signals` 1).
 
         Raises Unavailable when the queue is full, the service stops, or no INSERT took the rows in time: then they are
         not stored. Raises CommitUnclear when an INSERT with them was sent and is not known to have committed in time.
@@ -98,7 +102,7 @@ class GroupCommit:
         ended = self._task is not None and self._task.done()
         if self._closing or full or ended:
             raise Unavailable
-        waiting = _Waiting(rows, count, self._deadlines.new_future())
+        waiting = _Waiting(rows, count, self._deadlines.new_future(), token)
         self._waiting.append(waiting)
         self._count(waiting, +1)
         self._arrived.set()
@@ -161,7 +165,7 @@ class GroupCommit:
 
     async def _commit(self, group: list[_Waiting]) -> None:
         """Insert a group and answer its callers; where certainly nothing was stored, put it back for another time."""
-        token = uuid.uuid4().hex
+        token = group[0].token or uuid.uuid4().hex
         rows = b"".join([waiting.rows for waiting in group])
         maybe_written = False
         while True:

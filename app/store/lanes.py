@@ -95,8 +95,10 @@ class InsertsByShard:
         self._ended = asyncio.get_running_loop().create_future()
         return asyncio.create_task(self._run(self._ended), name="group commits")
 
-    async def commit(self, rows: bytes, count: int) -> None:
+    async def commit(self, rows: bytes, count: int, token: str | None = None) -> None:
         """Return when the rows (JSON lines of table signals) are committed, on every shard that they concern.
+
+        A token given stands for the rows, on each shard for its own: a repetition has the same ones there.
 
         Raises Unavailable when nothing of them is stored, CommitUnclear when something of them may be.
         """
@@ -107,9 +109,11 @@ class InsertsByShard:
         parts = self._parts(rows)
         if len(parts) == 1:
             (shard,) = parts
-            await self._lanes.of_shard(shard).commit(rows, count)
+            await self._lanes.of_shard(shard).commit(rows, count, token)
             return
-        commits = (self._lanes.of_shard(shard).commit(b"".join(part), len(part)) for shard, part in parts.items())
+        commits = (
+            self._lanes.of_shard(shard).commit(b"".join(part), len(part), token) for shard, part in parts.items()
+        )
         outcomes = await asyncio.gather(*commits, return_exceptions=True)
         failures = [outcome for outcome in outcomes if outcome is not None]
         if not failures:

@@ -15,6 +15,7 @@ from app.store.lanes import InsertsByShard, ReadsByShard, ReportsByShard
 from app.store.overview import Overviews, OverviewsByShard
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
+from app.store.repeatable import Repeatable
 from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.schema import Layout, prepare_database
@@ -38,6 +39,7 @@ class Store:
         removals: Removals,
         administration: Administration,
         inserts: GroupCommit | InsertsByShard,
+        repeatable: Repeatable,
         intake: Intake,
         reads: RealtimeReads | ReadsByShard,
         overviews: Overviews | OverviewsByShard,
@@ -53,6 +55,7 @@ class Store:
         self.administration = administration
         self.removals = removals
         self.inserts = inserts
+        self.repeatable = repeatable
         self.intake = intake
         self.reads = reads
         self.overviews = overviews
@@ -91,7 +94,7 @@ class Store:
         if self.cluster:
             look = self._repeat(self.cluster.look, "have every node of the cluster answer")
             self._repeating.append(asyncio.create_task(look, name="look at the cluster"))
-        for task in (self.inserts.start(), *self._repeating):
+        for task in (self.inserts.start(), self.repeatable.inserts.start(), *self._repeating):
             task.add_done_callback(self._note_end)
 
     def require_running(self) -> None:
@@ -127,7 +130,7 @@ class Store:
         for task in self._repeating:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)
-        await self.inserts.close(timeout_s)
+        await asyncio.gather(self.inserts.close(timeout_s), self.repeatable.inserts.close(timeout_s))
 
     async def close(self, timeout_s: float) -> None:
         """Stop, and let go of the engine."""
