@@ -7,6 +7,7 @@ from app.domain.clock import Clock
 from app.domain.errors import StartupError
 from app.settings import Settings
 from app.store.administration import Administration
+from app.store.analysts import Analysts
 from app.store.cluster import OWN, Cluster, Node
 from app.store.cluster import SETTINGS as CLUSTER_SETTINGS
 from app.store.engine import Engine
@@ -128,6 +129,7 @@ class Parts:
             salts=salts,
             removals=removals,
             administration=Administration(tenants, removals),
+            analysts=Analysts(engine, self._statements),
             intake=Intake(salts, self._clock),
             repeatable=repeatable,
             refresh_s=self._settings.directory_refresh_ms / 1000,

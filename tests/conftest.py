@@ -27,6 +27,7 @@ from tests.kit.clusters import cluster_of, own_engines
 from tests.kit.databases import drop, new_name, url_of
 from tests.kit.ports import free_port
 from tests.kit.user_agents import BROWSER
+from tests.kit.waiting import GIVE_UP_S
 
 SERVER = pytest.StashKey[str]()
 CLUSTER = pytest.StashKey[str]()
@@ -37,8 +38,10 @@ IMAGE = "clickhouse/clickhouse-server:26.8"
 
 VARIABLES = {
     "PULSEHOUSE_TEST_CLUSTER_URLS": "what runs on a cluster named pulsehouse; the nodes' addresses, with commas",
+    "PULSEHOUSE_TEST_KEEPER_URL": "the making of tables with replicas, on a server with Keeper",
     "PULSEHOUSE_TEST_CLUSTER_NODES": "a shard that is stopped; JSON, the `pid` of each node",
     "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
+    "PULSEHOUSE_TEST_USERS_CLICKHOUSE": "what analysts see, on a ClickHouse with users of its own",
     "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
 }
 """What some tests need from outside; docs/reliability.md tells more."""
@@ -279,9 +282,20 @@ def server_database(server_url: str, database: str) -> Iterator[str]:
 def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
     """An engine on a throw-away database."""
     if name == "server":
-        return ServerEngine(url_of(server, database), query_timeout_s=5, insert_timeout_s=5)
-    return EmbeddedEngine(folder, query_timeout_s=5, max_memory_bytes=2_000_000_000, database=database)
+        return ServerEngine(url_of(server, database), query_timeout_s=GIVE_UP_S, insert_timeout_s=GIVE_UP_S)
+    return EmbeddedEngine(folder, query_timeout_s=GIVE_UP_S, max_memory_bytes=2_000_000_000, database=database)
 
+
+UNHURRIED = Settings(
+    track_max_signals_per_minute=0,
+    commit_interval_ms=0,
+    repeatable_interval_ms=0,
+    commit_timeout_ms=60_000,
+    insert_timeout_ms=60_000,
+    query_timeout_ms=60_000,
+    directory_max_age_ms=60_000,
+)
+"""What most tests are about is the same on a machine that stands still for seconds."""
 
 SIGNAL_TABLES = ("signals", "visitor_minutes", "recent_pageviews", "request_keys")
 TENANT_TABLES = ("sites", "api_keys", "salts", "analysts")
@@ -379,7 +393,7 @@ async def make_api(shared_database: SharedDatabase) -> AsyncIterator[MakeApi]:
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
-        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0, repeatable_interval_ms=0)
+        settings = settings or UNHURRIED
         clock = clock or Clock()
         store = shared_database.open(settings, clock)
         await store.refresh()

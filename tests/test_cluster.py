@@ -55,9 +55,7 @@ def on_cluster(gates: list[Gate], cluster_urls: list[str], database: str) -> Ite
 @pytest.fixture
 async def api(on_cluster: dict[str, Any]) -> AsyncIterator[Api]:
     """A service on the cluster with SITES, all of tenant acme, and a key of each scope."""
-    settings = Settings(
-        **on_cluster, query_timeout_ms=2_000, insert_timeout_ms=1_000, commit_timeout_ms=3_000, commit_interval_ms=0
-    )
+    settings = Settings(**on_cluster, query_timeout_ms=2_000, commit_timeout_ms=3_000, commit_interval_ms=0)
     store = create_store(settings, clock=Clock())
     await store.start()
     transport = httpx.ASGITransport(create_app(settings, store))
@@ -329,3 +327,24 @@ async def test_clickhouse_reads_a_table_with_replicas_as_the_same_but_for_its_en
             assert any("Function Replicated" in line for line in added), migration.name
             rest = [line for line in with_replicas if "Literal '" not in line and "MergeTree" not in line]
             assert len(with_replicas) - len(rest) <= 3 + sum("Literal '" in line for line in plain), migration.name
+
+
+async def test_a_server_with_keeper_takes_the_tables_with_replicas(database: str) -> None:
+    url = os.environ.get("PULSEHOUSE_TEST_KEEPER_URL", "")
+    if not url:
+        pytest.skip("no server with Keeper; set PULSEHOUSE_TEST_KEEPER_URL")
+    node = url_of(url, database)
+    with connection(url_of(url, "default")) as client:
+        client.command(f"CREATE DATABASE {database}")
+    try:
+        with connection(node) as client:
+            for migration in MIGRATIONS:
+                client.command(replicated(migration.statement).text)
+        tables = ask(
+            node, f"SELECT engine FROM system.tables WHERE database = '{database}' AND engine LIKE '%MergeTree'"
+        )
+        assert tables
+        assert all(engine.startswith("Replicated") for engine in tables)
+    finally:
+        with connection(url_of(url, "default")) as client:
+            client.command(f"DROP DATABASE {database} SYNC")

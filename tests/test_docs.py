@@ -18,7 +18,7 @@ from app.domain.signals import Signal
 from app.settings import Settings
 from app.store.server import ServerEngine
 from app.store.statements import Statement, load_statements
-from app.wiring import create_bodies, create_handlers, create_store, create_streams
+from app.wiring import create_handlers, create_store, create_work
 from tests.conftest import IMAGE, Api, MakeApi
 from tests.kit.endpoints import operations_of
 from tests.kit.model import contradictions
@@ -58,7 +58,7 @@ def test_a_setting_is_documented_with_its_default_and_bounds(field: msgspec.stru
 def test_every_endpoint_is_documented() -> None:
     engine = ServerEngine("http://nowhere.invalid", query_timeout_s=1, insert_timeout_s=1)
     store = create_store(Settings(), engine=engine)
-    handlers = create_handlers(Settings(), store, create_bodies(Settings()), create_streams(Settings(), store))
+    handlers = create_handlers(Settings(), store, create_work(Settings(), store))
     endpoints = {name for name in operations_of(handlers) if not name.startswith(("OPTIONS ", "HEAD "))}
     assert {"GET /api/realtime", "POST /api/track"} < endpoints
     assert [endpoint for endpoint in sorted(endpoints) if f"`{endpoint}`" not in API] == []
@@ -319,16 +319,6 @@ async def test_the_ten_questions_are_answered_with_what_happened(api: Api) -> No
             {"site_id": "site_b", "name": "example.org", "last_signal": f"{today} 10:59:00"}
         ],
     }
-
-
-async def test_the_recipe_for_an_analyst_is_understood_and_guards_every_table_that_it_grants(api: Api) -> None:
-    (recipe,) = re.findall(r"```\n(CREATE USER .+?)```", read("docs/analysts.md"), re.DOTALL)
-    for statement in recipe.strip().split(";\n"):
-        assert await api.store.engine.fetch(Statement("docs", f"EXPLAIN AST {statement.removesuffix(';')}"))
-    granted = set(re.findall(r"^GRANT SELECT\S*.* ON pulsehouse\.(\w+) TO ann;", recipe, re.MULTILINE))
-    guarded = set(re.findall(r"^CREATE ROW POLICY \w+ ON pulsehouse\.(\w+) ", recipe, re.MULTILINE))
-    assert granted - {"pageviews", "live_minutes", "live_visitors"} == guarded
-    assert set(re.findall(r" TO (.+);", recipe)) == {"ann"}
 
 
 EXAMPLES = [

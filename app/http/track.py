@@ -14,7 +14,7 @@ from app.domain.repetitions import HEADER as KEY_HEADER
 from app.domain.repetitions import KEY_PATTERN, KeyedRequest, keyed_request
 from app.domain.signals import ServerBatch, ServerSignal, Signal, read_body
 from app.domain.sites import Site
-from app.http.answers import CORS, answer_json
+from app.http.answers import CORS, Answer, answer_json
 from app.http.bodies import Bodies
 from app.http.caller import (
     Caller,
@@ -130,7 +130,7 @@ def track_handlers(
         signal = Signal(site_id=required_site_id(request), path=path)
         sites = sites_of(request, store, [signal], None)
         await store.inserts.commit(*await store.intake.make_rows([signal], sites, sender))
-        return Response(PIXEL, media_type="image/gif", headers=PIXEL_HEADERS)
+        return Answer(PIXEL, "image/gif", PIXEL_HEADERS)
 
     return [allow_preflight("/api/track", "POST, OPTIONS", "Content-Type"), post_track, get_track_pixel]
 

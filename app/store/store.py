@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from app.domain.clock import Clock
 from app.domain.errors import Unavailable
 from app.store.administration import Administration
+from app.store.analysts import Analysts
 from app.store.cluster import Cluster
 from app.store.engine import Engine, EngineError
 from app.store.inserts import GroupCommit
@@ -38,6 +39,7 @@ class Store:
         salts: Salts,
         removals: Removals,
         administration: Administration,
+        analysts: Analysts,
         inserts: GroupCommit | InsertsByShard,
         repeatable: Repeatable,
         intake: Intake,
@@ -53,6 +55,7 @@ class Store:
         self.tenants = tenants
         self.salts = salts
         self.administration = administration
+        self.analysts = analysts
         self.removals = removals
         self.inserts = inserts
         self.repeatable = repeatable
