@@ -24,6 +24,8 @@ from app.wiring import create_app
 from tests.conftest import MakeApi
 from tests.kit.waiting import GIVE_UP_S, until
 
+pytestmark = pytest.mark.cluster
+
 HOUR_S = 3600
 
 
