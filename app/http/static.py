@@ -12,7 +12,7 @@ from app.http.openapi import described, header, parameter, refusals
 
 STATIC = Path(__file__).parent.parent / "static"
 
-LIVE_MODULES = ("live/ask.js", "live/draw.js", "live/state.js", "live/text.js")
+LIVE_MODULES = sorted(f"live/{path.name}" for path in (STATIC / "live").glob("*.js"))
 """What live.js imports."""
 
 # This keeps style attributes out too; what the page sizes by script goes through the CSSOM, which is allowed.

@@ -15,7 +15,7 @@ pytest.importorskip("playwright", reason="the browser tests need playwright: mak
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from tests.kit.service import Service, key, make, site
+from tests.kit.service import ANSWER_WITHIN_S, Service, key, make, site
 from tests.kit.user_agents import CHROME
 
 WAIT_MS = 20_000
@@ -50,6 +50,15 @@ class LiveService(Service):
     def page(self, site_id: str = "", *, token: str | None = None, more: str = "") -> str:
         """Address of the live page, signed in."""
         return f"{self.url}/?siteId={site_id}{more}#token={self.token if token is None else token}"
+
+    def breakdown(self, site_id: str, **query: str) -> dict[str, Any]:
+        """An answer by a dimension."""
+        params, headers = {"siteId": site_id, **query}, {"Authorization": f"Bearer {self.token}"}
+        answer = httpx.get(
+            f"{self.url}/api/realtime/breakdown", params=params, headers=headers, timeout=ANSWER_WITHIN_S
+        )
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
 
     def realtime(self, site_id: str) -> dict[str, Any]:
         answer = self.poll(self.token, site_id)
