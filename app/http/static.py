@@ -76,5 +76,8 @@ STATIC_HANDLERS: list[HTTPRouteHandler] = [
     serve_file("/live.js", "live.js", "text/javascript", REVALIDATE),
     *(serve_file(f"/{name}", name, "text/javascript", REVALIDATE) for name in LIVE_MODULES),
     serve_file("/favicon.svg", "favicon.svg", "image/svg+xml", REVALIDATE),
-    serve_file("/js/pulse.js", "pulse.js", "text/javascript", {**ONE_HOUR, **FROM_ANY_SITE}),
+    *(
+        serve_file(f"/js/{name}", name, "text/javascript", {**ONE_HOUR, **FROM_ANY_SITE})
+        for name in ("pulse.js", "pulse-debug.js")
+    ),
 ]

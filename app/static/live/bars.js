@@ -1,4 +1,4 @@
-/* The five minutes of the window as bars; the one in progress is hatched, because it is not over. */
+/* The five minutes of the window as bars. The one in progress is hatched, before the ghost of the last, as it is not over. */
 import { change, element, reconcile, set } from "./dom.js";
 import { clock, count, numbers } from "./text.js";
 
@@ -19,6 +19,8 @@ export function drawBars(list, minutes = [], timestamp = null) {
     set(item.querySelector(".at"), clock(one.at));
     change(item.querySelector("b"), numbers.format(one.visitors));
     item.querySelector(".bar").style.setProperty("--v", one.visitors / most);
+    // What the minute before had, as a ghost: at the turn of a minute nothing seems to collapse.
+    item.firstElementChild.style.setProperty("--ghost", one.unfinished ? minutes.at(-2).visitors / most : 0);
   });
 }
 

@@ -103,7 +103,9 @@ function update(item, one) {
   item.classList.toggle("quiet-site", !visitors);
   change(item.querySelector("b"), visitors !== null ? numbers.format(visitors) : one.most ? `≤ ${numbers.format(one.most)}` : "0");
   const most = Math.max(4, ...minutes); // one visitor is not a full bar
-  [...item.querySelectorAll(".mini i")].forEach((bar, index) => bar.style.setProperty("--v", minutes[index] / most));
+  const bars = [...item.querySelectorAll(".mini i")];
+  bars.forEach((bar, index) => bar.style.setProperty("--v", minutes[index] / most));
+  bars.at(-1).style.setProperty("--ghost", minutes.at(-2) / most);
 }
 
 /** Search, arrow keys, and the button for more; `loadSites` fetches the names of all sites. */
