@@ -67,6 +67,7 @@ export function lastVisit(siteId) {
 export function chooseRange(name) {
   range = name;
   for (const button of $("ranges").children) button.setAttribute("aria-pressed", String(button.value === name));
+  $("line").classList.toggle("day", name === "day");
   touched = -1;
   drawCourse();
 }
