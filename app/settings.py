@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 from platformdirs import user_data_dir
@@ -23,6 +23,9 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     clickhouse_url: str = ""
     data_dir: str = user_data_dir("pulsehouse", appauthor=False)
     trusted_proxies: str = ""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: Literal["off", "routes", "requests"] = "off"
     directory_refresh_ms: Milliseconds = 1_000
     directory_max_age_ms: Milliseconds = 5_000
     removal_delay_ms: Milliseconds = 60_000
@@ -80,7 +83,9 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _expected(field: msgspec.structs.FieldInfo) -> str:
-    """What the number of a field must be, with the unit that its name ends in, in words."""
+    """What a field must be, in words: one of some, or a number with the unit that its name ends in."""
+    if get_origin(field.type) is Literal:
+        return f"one of {', '.join(get_args(field.type))}"
     (bounds,) = field.type.__metadata__
     unit = "milliseconds" if field.name.endswith("_ms") else field.name.rpartition("_max_")[2].replace("_", " ")
     limits = f"of at least {bounds.ge}" if bounds.le is None else f"from {bounds.ge} to {bounds.le}"

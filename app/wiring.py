@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
+from app.http.access_log import AccessLog
 from app.http.answers import EXCEPTION_HANDLERS
 from app.http.batch import batch_handlers
 from app.http.bodies import Bodies
@@ -33,7 +34,8 @@ from app.http.static import STATIC_HANDLERS
 from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
 from app.http.under_way import UnderWay
-from app.process import configure_logging, end_with_parent, spare_garbage_collector
+from app.log import configure_logging
+from app.process import end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.administration import Administration
 from app.store.embedded import EmbeddedEngine
@@ -51,6 +53,17 @@ from app.store.store import Store
 from app.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
+
+
+def read_settings_and_log(role: str, environment: Mapping[str, str]) -> Settings:
+    """Return the settings, and have this process log by them. Raises StartupError for one that is wrong.
+
+    What is said of a wrong setting is said in the format asked for already.
+    """
+    configure_logging(role, as_json=environment.get("PULSEHOUSE_LOG_FORMAT") == "json")
+    settings = read_settings(environment)
+    configure_logging(role, as_json=settings.log_format == "json", level=settings.log_level)
+    return settings
 
 
 def create_engine(settings: Settings) -> Engine:
@@ -193,6 +206,8 @@ def create_app(
         logging_config=None,
     )
     app.asgi_handler = Measured(app.asgi_handler)
+    if settings.access_log != "off":
+        app.asgi_handler = AccessLog(app.asgi_handler, whole=settings.access_log == "requests")
     counted = under_way.counted(app)
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(counted, trusted) if trusted else counted
@@ -252,8 +267,7 @@ def trusted_proxies(settings: Settings) -> list[str]:
 
 def create_worker() -> Any:
     """The application of one granian worker, by the settings in its environment."""
-    configure_logging()
+    settings = read_settings_and_log("worker", os.environ)
     end_with_parent()
     log.info("worker %d starts", os.getpid())
-    settings = read_settings(os.environ)
     return create_app(settings, create_store(settings))

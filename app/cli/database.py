@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
+from app.log import configure_logging
 from app.settings import Settings, read_settings
 from app.store.embedded import DATABASE
 from app.store.folder import hold_folder
@@ -21,6 +22,8 @@ def with_store(work: Callable[[Store], Awaitable[Result]], environment: Mapping[
 
     async def session() -> Result:
         settings = read_settings(environment)
+        # A command says what it does itself; the log has what is wrong.
+        configure_logging("command", as_json=settings.log_format == "json", level="warning")
         with own_folder(settings):
             store = create_store(settings)
             try:

@@ -48,6 +48,13 @@ class EmbeddedEngine:
             # It says the reason in a line of its own on standard error, and not in the exception.
             why = "it is damaged, or open in another program" if _NO_REASON in str(error) else first_line(error)
             raise StartupError(f"PULSEHOUSE_DATA_DIR: the embedded engine cannot open {self._folder}: {why}") from None
+        except ImportError as error:
+            if getattr(error.__cause__, "name", "") != "chdb":
+                raise
+            raise StartupError(
+                "this installation has no embedded engine: set PULSEHOUSE_CLICKHOUSE_URL to a ClickHouse server, "
+                "or install pulsehouse[embedded]"
+            ) from None
         require_readable(self._folder)
 
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:

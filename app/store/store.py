@@ -113,10 +113,13 @@ class Store:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
         await self.engine.create_database(self._statements["create_database"])
         await self._require_fitting_settings()
+        self.applied = await migrate(self.engine, self._statements, load_migrations())
+
+    async def warn_of_version(self) -> None:
+        """Log what is known against the version of ClickHouse. Raises EngineError."""
         version = await self.engine.fetch(self._statements["version"])
         if wrong := what_is_wrong(version.decode(errors="replace")):
             log.warning("%s", wrong)
-        self.applied = await migrate(self.engine, self._statements, load_migrations())
 
     async def _require_fitting_settings(self) -> None:
         body = await self.engine.fetch(self._statements["unfit_settings"])
