@@ -22,6 +22,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
 
     clickhouse_url: str = ""
     data_dir: str = user_data_dir("pulsehouse", appauthor=False)
+    backup_dir: str = ""
     trusted_proxies: str = ""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -78,7 +78,13 @@ def create_engine(settings: Settings) -> Engine:
         Path(settings.data_dir).expanduser(),
         query_timeout_s=settings.query_timeout_ms / 1000,
         max_memory_bytes=settings.embedded_max_memory_bytes,
+        backup_folder=backup_folder(settings),
     )
+
+
+def backup_folder(settings: Settings) -> Path:
+    """Where the embedded engine has its backups."""
+    return Path(settings.backup_dir or Path(settings.data_dir) / "backups").expanduser().absolute()
 
 
 def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> Store:

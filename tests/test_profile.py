@@ -56,6 +56,8 @@ HOSTILE: list[dict[str, Any]] = [
     {"deduplicate_blocks_in_dependent_materialized_views": 0},
     {"async_insert": 1, "wait_for_async_insert": 0},
 ]
+DOCTOR = ("backups", "objects", "parts", "retention", "salts", "stuck", "system_logs", "traffic", "unfit_tables")
+"""What else it asks is of the moment or of the profile itself."""
 IDS = [next(iter(settings)) + "=" + str(next(iter(settings.values()))) for settings in HOSTILE]
 
 
@@ -108,6 +110,10 @@ async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, clie
         "keys/list": {"since": EVER},
         "salts/list": {"kept_minutes": 15},
         "ledger/list": {},
+        **{f"doctor/{name}": {} for name in DOCTOR},
+        "backup/restored": {},
+        "forget/count": {"site": "site_a", "ids": [1]},
+        "retention/would_free": {"signal_days": 2, "minute_days": 2},
     }
     changed = []
     for name, parameters in reads.items():

@@ -31,4 +31,4 @@ def what_and_way_out(error: Exception) -> tuple[str, str]:
     # What ClickHouse said, without the frame that the driver puts around it.
     said = _SAID.search(error.detail)
     what = said[1] if said else error.detail.partition(", server response: <")[0] or str(error)
-    return f"ClickHouse: {what}", WAYS_OUT.get(error.code, "see docs/operations.md, When something is wrong")
+    return f"ClickHouse: {what}", WAYS_OUT.get(error.code, "see docs/diagnosing.md")

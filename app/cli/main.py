@@ -15,6 +15,8 @@ COMMANDS = {
     "serve": "app.cli.serve:serve",
     "demo": "app.cli.demo:demo",
     "migrate": "app.cli.migrate:migrate",
+    "doctor": "app.cli.doctor:doctor",
+    "database": "app.cli.upkeep:database",
     "site": "app.cli.sites:site",
     "key": "app.cli.keys:key",
     "replay": "app.cli.replay:replay",

@@ -23,13 +23,22 @@ class EmbeddedEngine:
     """The engine inside this process, its data in a folder. One process per folder."""
 
     def __init__(
-        self, folder: Path, *, query_timeout_s: float, max_memory_bytes: int, database: str = DATABASE
+        self,
+        folder: Path,
+        *,
+        query_timeout_s: float,
+        max_memory_bytes: int,
+        backup_folder: Path | None = None,
+        database: str = DATABASE,
     ) -> None:
         self.database = database
         self.name = f"embedded, data in {folder}"
         self._folder = folder
         self._settings = {"max_execution_time": query_timeout_s}
-        self._options = {"max_server_memory_usage": str(max_memory_bytes)}
+        self._options = {
+            "max_server_memory_usage": str(max_memory_bytes),
+            "backups.allowed_path": str(backup_folder or folder / "backups"),
+        }
         self._threads = ThreadPoolExecutor(CLIENTS, thread_name_prefix="clickhouse")
         self._idle: asyncio.LifoQueue[Client] = asyncio.LifoQueue()
         self._opened: list[Client] = []
@@ -60,6 +69,9 @@ class EmbeddedEngine:
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:
         result: bytes = await self._run("raw_query", statement.text, dict(parameters or {}))
         return result
+
+    async def is_granted(self, statement: Statement) -> bool:
+        return (await self.fetch(statement)).strip() == b"1"
 
     async def execute(
         self,
