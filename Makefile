@@ -51,10 +51,10 @@ demo: setup ## Run the whole service on simulated visitors
 	@$(VENV)/bin/pulsehouse demo
 
 test: setup ## Run the tests, on the embedded engine and on a server where there is one; 5 minutes
-	@$(VENV)/bin/pytest
+	@$(VENV)/bin/pytest -n auto
 
 test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 3 minutes
-	@$(VENV)/bin/pytest -m deep --hypothesis-profile deep
+	@$(VENV)/bin/pytest -n auto -m deep --hypothesis-profile deep
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
 	@$(VENV)/bin/python -m bench --output bench/results.json

@@ -28,12 +28,22 @@ queue_max_signals = Gauge(
 )
 inserts = Counter("pulsehouse_inserts", "INSERTs sent, repeated ones included", ["outcome"])
 insert_seconds = Histogram("pulsehouse_insert_seconds", "Duration of an INSERT", buckets=SECONDS)
+commit_wait_seconds = Histogram(
+    "pulsehouse_commit_wait_seconds", "How long the first signals of an INSERT waited for it to begin", buckets=SECONDS
+)
 streams = Gauge("pulsehouse_streams_open", "Event streams that are open", multiprocess_mode="livesum")
-overviews = Counter("pulsehouse_overview_statements", "Overview statements run", ["outcome"])
+report_statements = Counter(
+    "pulsehouse_report_statements", "Statements of overviews, breakdowns and histories run", ["statement", "outcome"]
+)
 polls_answered = Counter("pulsehouse_polls_answered", "Realtime answers given")
 statements = Counter("pulsehouse_realtime_statements", "Realtime statements run", ["outcome"])
 statement_seconds = Histogram(
     "pulsehouse_realtime_statement_seconds", "Duration of a realtime statement", buckets=SECONDS
+)
+statement_wait_seconds = Histogram(
+    "pulsehouse_realtime_statement_wait_seconds",
+    "How long the first poll of a realtime statement waited for it to begin",
+    buckets=SECONDS,
 )
 statement_sites = Histogram(
     "pulsehouse_realtime_statement_sites",

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     insert_timeout_max_ms: Milliseconds = 60_000
     commit_timeout_ms: Milliseconds = 10_000
     commit_interval_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 200
+    repeatable_interval_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 50
     commit_max_signals: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
     commit_max_bytes: Annotated[int, msgspec.Meta(ge=1_048_576, le=1_073_741_824)] = 8_388_608
     queue_max_signals: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 50_000

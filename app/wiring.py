@@ -23,21 +23,22 @@ from app.http.bodies import Bodies
 from app.http.caller import Callers
 from app.http.health import health_handlers
 from app.http.keys import key_handlers
-from app.http.measured import Measured
 from app.http.openapi import serve_document
 from app.http.overview import overview_handlers
 from app.http.rate_limit import Allowance, RateLimit
 from app.http.realtime import realtime_handlers
+from app.http.reference import reference_handler
 from app.http.site_changes import site_change_handlers
 from app.http.sites import site_handlers
 from app.http.static import STATIC_HANDLERS
 from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
-from app.http.under_way import UnderWay
+from app.http.work import Work
 from app.log import configure_logging
 from app.process import end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.administration import Administration
+from app.store.analysts import Analysts
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
 from app.store.inserts import GroupCommit
@@ -45,6 +46,7 @@ from app.store.intake import Intake
 from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
+from app.store.repeatable import Repeatable
 from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.server import ServerEngine
@@ -95,6 +97,21 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
     salts = Salts(engine, statements)
     tenants = Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000)
     removals = Removals(engine, statements, tenants, delay_ms=settings.removal_delay_ms)
+
+    def commits(interval_ms: int, max_group_signals: int) -> GroupCommit:
+        return GroupCommit(
+            engine,
+            statements,
+            timeout_s=settings.commit_timeout_ms / 1000,
+            interval_s=interval_ms / 1000,
+            insert_timeout_s=settings.insert_timeout_ms / 1000,
+            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
+            max_group_signals=max_group_signals,
+            max_group_bytes=settings.commit_max_bytes,
+            max_queue_signals=settings.queue_max_signals,
+            max_queue_bytes=settings.queue_max_bytes,
+        )
+
     return Store(
         engine,
         statements,
@@ -103,17 +120,15 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
         salts=salts,
         removals=removals,
         administration=Administration(tenants, removals),
-        inserts=GroupCommit(
+        analysts=Analysts(engine, statements),
+        inserts=commits(settings.commit_interval_ms, settings.commit_max_signals),
+        repeatable=Repeatable(
             engine,
             statements,
+            clock,
+            commits(settings.repeatable_interval_ms, 1),
             timeout_s=settings.commit_timeout_ms / 1000,
-            interval_s=settings.commit_interval_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
-            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
-            max_group_signals=settings.commit_max_signals,
-            max_group_bytes=settings.commit_max_bytes,
-            max_queue_signals=settings.queue_max_signals,
-            max_queue_bytes=settings.queue_max_bytes,
+            max_waiting_signals=settings.queue_max_signals,
         ),
         intake=Intake(salts, clock),
         reads=RealtimeReads(
@@ -137,65 +152,56 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
     )
 
 
-def create_bodies(settings: Settings) -> Bodies:
-    """What reads the bodies of a worker's requests."""
-    return Bodies(
-        max_bytes=settings.body_max_bytes,
-        all_max_bytes=settings.bodies_max_bytes,
-        timeout_s=settings.body_timeout_ms / 1000,
+def create_work(settings: Settings, store: Store) -> Work:
+    """What a worker will have under way, within its limits."""
+    return Work(
+        Bodies(
+            max_bytes=settings.body_max_bytes,
+            all_max_bytes=settings.bodies_max_bytes,
+            timeout_s=settings.body_timeout_ms / 1000,
+        ),
+        Streams(
+            store,
+            interval_s=settings.stream_interval_ms / 1000,
+            lifetime_s=settings.stream_lifetime_ms / 1000,
+            max_sites=settings.stream_max_sites,
+        ),
     )
 
 
-def create_streams(settings: Settings, store: Store) -> Streams:
-    """What pushes answers to a worker's open streams."""
-    return Streams(
-        store,
-        interval_s=settings.stream_interval_ms / 1000,
-        lifetime_s=settings.stream_lifetime_ms / 1000,
-        max_sites=settings.stream_max_sites,
-    )
-
-
-def create_handlers(settings: Settings, store: Store, bodies: Bodies, streams: Streams) -> list[HTTPRouteHandler]:
+def create_handlers(settings: Settings, store: Store, work: Work) -> list[HTTPRouteHandler]:
     """Every endpoint."""
     callers = Callers(store, Allowance(settings.key_max_requests_per_minute))
     rate_limit = RateLimit(settings.track_max_signals_per_minute)
     handlers = [
         *realtime_handlers(store, callers),
-        *batch_handlers(store, callers, bodies),
+        *batch_handlers(store, callers, work.bodies),
         *overview_handlers(store, callers),
-        *stream_handlers(callers, streams),
-        *track_handlers(store, callers, bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
-        *site_change_handlers(store, callers, bodies),
+        *stream_handlers(callers, work.streams),
+        *track_handlers(store, callers, work.bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
+        *site_change_handlers(store, callers, work.bodies),
         *site_handlers(store, callers),
-        *key_handlers(store, callers, bodies),
+        *key_handlers(store, callers, work.bodies),
         *STATIC_HANDLERS,
         *health_handlers(store),
     ]
+    handlers = [*handlers, reference_handler(handlers)]
     return [*handlers, serve_document(handlers)]
 
 
-def create_app(
-    settings: Settings,
-    store: Store,
-    bodies: Bodies | None = None,
-    streams: Streams | None = None,
-    under_way: UnderWay | None = None,
-) -> Any:
+def create_app(settings: Settings, store: Store, work: Work | None = None) -> Any:
     """The ASGI application; it opens and closes the store with its lifespan."""
-    bodies = bodies or create_bodies(settings)
-    streams = streams or create_streams(settings, store)
-    under_way = under_way or UnderWay()
+    work = work or create_work(settings, store)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         stopping = asyncio.Event()
-        stop_at_sigterm(bodies, streams, stopping)
+        stop_at_sigterm(work, stopping)
         await store.start()
         spare_garbage_collector()
         tasks = [
             asyncio.create_task(replace_when_ended(settings, store)),
-            asyncio.create_task(leave_when_done(settings, store, under_way, stopping)),
+            asyncio.create_task(leave_when_done(settings, store, work, stopping)),
         ]
         try:
             yield
@@ -205,16 +211,15 @@ def create_app(
             await store.close(settings.shutdown_timeout_ms / 1000)
 
     app = Litestar(
-        create_handlers(settings, store, bodies, streams),
+        create_handlers(settings, store, work),
         lifespan=[lifespan],
         exception_handlers={**EXCEPTION_HANDLERS},
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
-    app.asgi_handler = Measured(app.asgi_handler)
     if settings.access_log != "off":
         app.asgi_handler = AccessLog(app.asgi_handler, whole=settings.access_log == "requests")
-    counted = under_way.counted(app)
+    counted = work.requests.counted(app)
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(counted, trusted) if trusted else counted
 
@@ -229,15 +234,15 @@ async def replace_when_ended(settings: Settings, store: Store) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def leave_when_done(settings: Settings, store: Store, under_way: UnderWay, stopping: asyncio.Event) -> None:
+async def leave_when_done(settings: Settings, store: Store, work: Work, stopping: asyncio.Event) -> None:
     """End a worker that stops once nothing is left to do; granian would wait for connections that are not read."""
     await stopping.wait()
-    await under_way.done()
+    await work.requests.done()
     await store.close(settings.shutdown_timeout_ms / 1000)
     os._exit(0)
 
 
-def stop_at_sigterm(bodies: Bodies, streams: Streams, stopping: asyncio.Event) -> None:
+def stop_at_sigterm(work: Work, stopping: asyncio.Event) -> None:
     """Have a worker of granian wait for no body and no stream once it is told to stop: it ends its lifespan after the
     last request.
 
@@ -245,8 +250,7 @@ def stop_at_sigterm(bodies: Bodies, streams: Streams, stopping: asyncio.Event) -
     """
 
     def stop() -> None:
-        bodies.stop()
-        streams.stop()
+        work.stop()
         stopping.set()
         signal.raise_signal(signal.SIGINT)
 

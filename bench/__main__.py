@@ -1,4 +1,4 @@
-"""`make bench`: measure targets P1 to P9 and the growth curves side by side on one server, and say what holds.
+"""`make bench`: measure targets P1 to P10 and the growth curves side by side on one server, and say what holds.
 
     python -m bench --clickhouse http://default:@127.0.0.1:8123        under 30 minutes
     python -m bench --quick                                            under 3, with CLICKHOUSE_URL set
@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import embedded, http, memory, profile, statement, writes
+from bench import acknowledged, embedded, http, memory, profile, statement, writes
 from bench.harness import Database
 from tests.kit.service import ROOT
 
@@ -109,7 +109,9 @@ def main() -> None:
         "--clickhouse", metavar="URL", default=os.environ.get("CLICKHOUSE_URL"), help="or CLICKHOUSE_URL"
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller data sets; under 3 minutes")
-    parser.add_argument("--only", nargs="*", metavar="PART", help="http, writes, profile, memory, embedded, statement")
+    parser.add_argument(
+        "--only", nargs="*", metavar="PART", help="http, writes, acknowledged, profile, memory, embedded, statement"
+    )
     parser.add_argument("--output", type=Path, help="where the results go, as JSON")
     args = parser.parse_args()
     if not args.clickhouse:
@@ -128,7 +130,7 @@ def main() -> None:
             console.rule(f"{name} ({time.monotonic() - started_s:.0f} s)", align="left")
             part()
 
-    if not args.only or {"http", "writes", "profile", "memory"} & set(args.only):
+    if not args.only or {"http", "writes", "acknowledged", "profile", "memory"} & set(args.only):
         with Database(args.clickhouse) as database:
             about["clickhouse"] = str(database.client.command("SELECT version()"))
             console.rule("a day of history, then five minutes at 1,000 signals/s", align="left")
@@ -136,12 +138,13 @@ def main() -> None:
             run("http", lambda: http.measure(database, report, quick=args.quick))
             if not args.quick:  # before the writes, which fill the window with far more than 1,000 signals/s
                 run("profile", lambda: profile.measure(database, report))
+            run("acknowledged", lambda: acknowledged.measure(database, report, quick=args.quick))
             run("writes", lambda: writes.measure(database, report, quick=args.quick))
             run("memory", lambda: memory.measure(database, report, quick=args.quick))
     run("embedded", lambda: embedded.measure(args.clickhouse, report, quick=args.quick))
     run("statement", lambda: statement.measure(args.clickhouse, report, quick=args.quick))
 
-    report.targets.sort(key=lambda target: target.name)
+    report.targets.sort(key=lambda target: int(target.name[1:]))
     if report.targets:  # a profile alone has none
         console.print(report.table())
     about["seconds"] = round(time.monotonic() - started_s)

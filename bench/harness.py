@@ -223,9 +223,11 @@ def resident_mb(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def steady_writer(service: Service, *, sites: int, rate: int = 1_000) -> Iterator[Process]:
-    """Signals that keep arriving through POST /api/track in batches, in a process of their own."""
-    command = [sys.executable, "-m", "bench.writer", "--url", service.url, "--sites", str(sites), "--rate", str(rate)]
+def steady_writer(
+    service: Service, *, sites: int, rate: int = 1_000, program: str = "bench.writer"
+) -> Iterator[Process]:
+    """Signals that keep arriving through POST /api/track, in a process of their own: in batches or single."""
+    command = [sys.executable, "-m", program, "--url", service.url, "--sites", str(sites), "--rate", str(rate)]
     writer = Process(command)
     time.sleep(2)
     try:

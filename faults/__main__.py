@@ -42,14 +42,14 @@ class Run:
     async def prepare(self) -> None:
         """Make sites and keys of three tenants."""
         sites = [*(("acme", site) for site in SITES), ("hostile", HOSTILE_SITE), ("large", LARGE_SITE)]
-        keys = [("acme", "read"), ("hostile", "write"), ("large", "read")]
+        keys = [("acme", "read"), ("acme", "write"), ("hostile", "write"), ("large", "read")]
         command = self.ground.command
         await command("migrate")
         adds = [("site", "add", "--tenant", tenant, "--id", site) for tenant, site in sites]
         await asyncio.gather(*[command(*words, "--domain", f"{number}.example") for number, words in enumerate(adds)])
         made = [command("key", "create", "--tenant", tenant, "--scope", scope) for tenant, scope in keys]
-        read, write, large = [answer["token"] for answer in await asyncio.gather(*made)]
-        self.traffic = Traffic(self.ground.url, read, self.chance)
+        read, own_write, write, large = [answer["token"] for answer in await asyncio.gather(*made)]
+        self.traffic = Traffic(self.ground.url, read, own_write, self.chance)
         self.breaks = Breaks(self.ground, self.traffic, self.chance)
         self.attacks = Attacks(self.ground, self.traffic, self.size, write_token=write, large_token=large)
 

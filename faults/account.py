@@ -28,6 +28,8 @@ class Tally:
 
     sent: Counter[str] = field(default_factory=Counter)
     """Signals by status."""
+    again: Counter[str] = field(default_factory=Counter)
+    """Of them those that were sent more than once, under an Idempotency-Key, by the status of the last attempt."""
     missing: int = 0
     twice: int = 0
     refused_but_stored: int = 0
@@ -115,6 +117,8 @@ def account(
 
 def _count(tally: Tally, sent: Sent, stored: dict[str, int], in_feed: dict[str, int]) -> None:
     tally.sent[str(sent.status) if sent.status else "no answer"] += len(sent.marks)
+    if sent.attempts > 1:
+        tally.again[str(sent.status) if sent.status else "no answer"] += len(sent.marks)
     counts = [stored.get(mark, 0) for mark in sent.marks]
     tally.twice += sum(count > 1 for count in counts) + sum(in_feed.get(mark, 0) > 1 for mark in sent.marks)
     if sent.status == 200:

@@ -4,6 +4,7 @@ import asyncio
 import math
 import random
 import time
+import uuid
 from bisect import bisect_left
 from collections import defaultdict
 from contextlib import suppress
@@ -19,6 +20,8 @@ SITES = ("site_0", "site_1", "site_2")
 SENDERS = 8
 POLLERS = 4
 TIMEOUT_S = 15.0
+REPEAT_FOR_S = 40.0
+"""So long half of the senders send a request again that may or may not be stored, under its Idempotency-Key."""
 FRESH_CONNECTIONS = 16
 """So many that every worker has some."""
 
@@ -36,6 +39,7 @@ class Sent:
     sent_at: float = field(default_factory=time.time)
     answered_at: float = 0.0
     status: int = 0
+    attempts: int = 1
 
     def answered(self, status: int) -> None:
         self.status, self.answered_at = status, time.time()
@@ -53,7 +57,7 @@ class Polled:
 class Traffic:
     """Senders and pollers that go on whatever happens. `trial` names what happens now."""
 
-    def __init__(self, url: str, token: str, chance: random.Random) -> None:
+    def __init__(self, url: str, token: str, write_token: str, chance: random.Random) -> None:
         self.trial = ""
         self.sent: list[Sent] = []
         self.polls: list[Polled] = []
@@ -66,6 +70,7 @@ class Traffic:
         self._by_site: defaultdict[str, list[Sent]] = defaultdict(list)
         self._client = _client(url)
         self._headers = {"Authorization": f"Bearer {token}"}
+        self._write_token = write_token
         self._over = asyncio.Event()
         self._people: list[asyncio.Task[None]] = []
 
@@ -83,19 +88,39 @@ class Traffic:
         while not self._over.is_set():
             number += 1
             size = self._chance.choice([1, 1, 1, 5, 20])
-            status = await self._send_one(self._client, [f"/{sender}/{number}/{i}" for i in range(size)])
+            marks = [f"/{sender}/{number}/{i}" for i in range(size)]
+            keyed = sender % 2 == 1
+            status = await (self._send_until_known(marks) if keyed else self._send_one(self._client, marks))
             if status == 200 and self.back_at:
                 self.back_seconds.append(time.monotonic() - self.back_at)
                 self.back_at = 0.0
             await asyncio.sleep(0.01 if status == 200 else 0.1)
 
     async def _send_one(self, client: httpx.AsyncClient, marks: list[str]) -> int:
+        return await self._attempt(client, self._begin(marks), {})
+
+    async def _send_until_known(self, marks: list[str]) -> int:
+        """Send under an Idempotency-Key, again and again while it may or may not be stored."""
+        sent = self._begin(marks)
+        headers = {"Authorization": f"Bearer {self._write_token}", "Idempotency-Key": str(uuid.uuid4())}
+        while await self._attempt(self._client, sent, headers) in (0, 503) and not self._over.is_set():
+            if time.time() - sent.sent_at > REPEAT_FOR_S:
+                break
+            sent.attempts += 1
+            await asyncio.sleep(0.1)
+        return sent.status
+
+    def _begin(self, marks: list[str]) -> Sent:
         sent = Sent(self.trial, self._chance.choice(SITES), marks)
         self.sent.append(sent)
         self._by_site[sent.site_id].append(sent)
-        body = {"siteId": sent.site_id, "batch": True, "events": [{"path": mark} for mark in marks]}
+        return sent
+
+    async def _attempt(self, client: httpx.AsyncClient, sent: Sent, headers: dict[str, str]) -> int:
+        body = {"siteId": sent.site_id, "batch": True, "events": [{"path": mark} for mark in sent.marks]}
+        sent.status, sent.answered_at = 0, 0.0
         with suppress(httpx.TransportError):
-            sent.answered((await client.post("/api/track", json=body)).status_code)
+            sent.answered((await client.post("/api/track", json=body, headers=headers)).status_code)
         return sent.status
 
     async def seconds_until_well(self, patience_s: float) -> float:
@@ -130,7 +155,7 @@ class Traffic:
         now = datetime.fromisoformat(str(answer["timestamp"]))
         start = (now.replace(second=0) - timedelta(minutes=4)).timestamp()
         # Sent before, yet received in the window: possible for as long as its sender waited.
-        first = bisect_left(self._by_site[site_id], start - 2 * TIMEOUT_S, key=lambda sent: sent.sent_at)
+        first = bisect_left(self._by_site[site_id], start - REPEAT_FOR_S - 2 * TIMEOUT_S, key=lambda sent: sent.sent_at)
         mine = self._by_site[site_id][first:]
         at_least = sum(
             len(sent.marks)

@@ -3,6 +3,8 @@
 -- Why      Every worker keeps the newest row of each site in memory and refreshes it every second, so a
 --          request is checked without a query. A change is a new row with the same id;
 --          a removal too, so that workers learn of it, and so that the id stays with its tenant.
+--          Additions are numbered, and the number is the deduplication token of the INSERT: of two workers that add at
+--          the same moment one is dropped by ClickHouse, and looks again whether the ids are free.
 -- Data     New table; nothing existing is touched.
 CREATE TABLE IF NOT EXISTS sites
 (
@@ -13,8 +15,10 @@ CREATE TABLE IF NOT EXISTS sites
     created_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When the site was added',
     removed_at Nullable(DateTime64(3, 'UTC')) COMMENT 'From this instant on there is no such site; NULL: not removed',
     cleared_at Nullable(DateTime64(3, 'UTC')) COMMENT 'When the rows of a removed site were deleted from the other tables; NULL: not yet',
+    addition   String                 COMMENT 'The addition that the site came with: its number with 12 digits, -, and what nobody else writes',
     updated_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When this row was written, by the clock of ClickHouse; the newest row of an id holds'
 )
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY id
+SETTINGS non_replicated_deduplication_window = 1000
 COMMENT 'Websites and their owners; read with FINAL'

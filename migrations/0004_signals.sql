@@ -26,6 +26,6 @@ ENGINE = MergeTree
 PARTITION BY toDate(timestamp)
 ORDER BY (site_id, timestamp)
 TTL toDateTime(timestamp) + INTERVAL 90 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1,
+SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1,
     auto_statistics_types = '' -- the planner has nothing to choose here
 COMMENT 'One row per accepted signal: the record'

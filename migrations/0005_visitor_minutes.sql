@@ -24,6 +24,6 @@ PARTITION BY toDate(minute)
 PRIMARY KEY (site, minute)
 ORDER BY (site, minute, visitor_id)
 TTL minute + INTERVAL 32 DAY
-SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1, index_granularity = 256,
+SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1, index_granularity = 256,
     min_compress_block_size = 4096, max_compress_block_size = 16384, default_compression_codec = 'LZ4', auto_statistics_types = ''
 COMMENT 'Minute buckets per visitor: activity, pageviews, the latest page and the latest source'

@@ -12,6 +12,7 @@ import httpx
 import hypothesis
 import pytest
 
+from app.process import spare_garbage_collector
 from app.settings import Settings
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
@@ -22,14 +23,17 @@ from app.wiring import create_app, create_store
 from tests.kit.databases import drop, new_name, url_of
 from tests.kit.ports import free_port
 from tests.kit.user_agents import BROWSER
+from tests.kit.waiting import GIVE_UP_S
 
 SERVER = pytest.StashKey[str]()
 WHY_NO_SERVER = pytest.StashKey[str]()
 CONTAINER = pytest.StashKey[Any]()
+FOUND = "server and why there is none"
 IMAGE = "clickhouse/clickhouse-server:26.8"
 
 VARIABLES = {
     "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
+    "PULSEHOUSE_TEST_USERS_CLICKHOUSE": "what analysts see, on a ClickHouse with users of its own",
     "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
 }
 """What some tests need from outside; docs/reliability.md tells more."""
@@ -45,8 +49,21 @@ hypothesis.settings.register_profile(
 hypothesis.settings.register_profile("deep", deadline=None, print_blob=True)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests `-n auto` runs at once: one per core, and two on one core, as half of the time is waiting."""
+    return max(2, len(os.sched_getaffinity(0)))
+
+
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist which server its parent found, so that all use one."""
+    node.workerinput[FOUND] = node.config.stash[SERVER], node.config.stash[WHY_NO_SERVER]
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Find a ClickHouse server: the one named, else a container where Docker answers, else none."""
+    if hasattr(config, "workerinput"):
+        config.stash[SERVER], config.stash[WHY_NO_SERVER] = config.workerinput[FOUND]
+        return
     url = os.environ.get("PULSEHOUSE_TEST_CLICKHOUSE_URL", "")
     why = ""
     if not url:
@@ -74,6 +91,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[CONTAINER].stop()
 
 
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector, as the service does: it took a tenth of the time of all tests."""
+    spare_garbage_collector()
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will run, on which engines, about how long; what will not, and how to run it."""
     server = config.stash[SERVER]
@@ -97,7 +119,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses the service once per engine; once where the engine makes no difference."""
     if "engine_name" in metafunc.fixturenames:
         both = metafunc.config.stash[SERVER] and not metafunc.definition.get_closest_marker("any_engine")
-        metafunc.parametrize("engine_name", ["embedded", "server"] if both else ["embedded"], scope="session")
+        metafunc.parametrize("engine_name", ["embedded", "server"] if both else ["embedded"], scope="module")
 
 
 @pytest.fixture(scope="session")
@@ -234,47 +256,103 @@ def server_database(server_url: str, database: str) -> Iterator[str]:
 def make_engine(name: str, server: str, folder: Path, database: str) -> Engine:
     """An engine on a throw-away database."""
     if name == "server":
-        return ServerEngine(url_of(server, database), query_timeout_s=5, insert_timeout_s=5)
-    return EmbeddedEngine(folder, query_timeout_s=5, max_memory_bytes=2_000_000_000, database=database)
+        return ServerEngine(url_of(server, database), query_timeout_s=GIVE_UP_S, insert_timeout_s=GIVE_UP_S)
+    return EmbeddedEngine(folder, query_timeout_s=GIVE_UP_S, max_memory_bytes=2_000_000_000, database=database)
 
 
-@pytest.fixture(scope="session")
-async def shared_engine(engine_name: str, server_or_none: str, embedded_folder: Path) -> AsyncIterator[Engine]:
-    """An engine on a migrated database that tests share, one after the other."""
-    database = new_name()
-    engine = make_engine(engine_name, server_or_none, embedded_folder, database)
-    await create_store(Settings(), engine=engine).prepare()
-    yield engine
-    await engine.execute(Statement("test", f"DROP DATABASE {database}"))
-    await engine.close()
+UNHURRIED = Settings(
+    track_max_signals_per_minute=0,
+    commit_interval_ms=0,
+    repeatable_interval_ms=0,
+    commit_timeout_ms=60_000,
+    insert_timeout_ms=60_000,
+    query_timeout_ms=60_000,
+    directory_max_age_ms=60_000,
+)
+"""What most tests are about is the same on a machine that stands still for seconds."""
+
+SIGNAL_TABLES = ("signals", "visitor_minutes", "recent_pageviews", "request_keys")
+TENANT_TABLES = ("sites", "api_keys", "salts", "analysts")
+
+
+class SharedDatabase:
+    """A migrated database that tests use one after the other: most want the same tenant, and few change it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.tokens: list[str] = []
+        """Those of acme (see `api`) while the tables of tenants hold acme as it was made, and nothing else."""
+
+    async def clear(self, *, keep_acme: bool) -> None:
+        """Empty its tables, but for acme where it may stay and is as it was made."""
+        tables = [*SIGNAL_TABLES]
+        if not (keep_acme and self.tokens):
+            self.tokens = []
+            tables += TENANT_TABLES
+        await asyncio.gather(*(self.engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables))
 
 
 class EngineOfOneTest:
-    """The shared engine as one service sees it; a test may replace its methods."""
+    """The engine of a shared database as one service sees it; a test may replace its methods."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.name = engine.name
-        self.database = engine.database
-        self.create_database = engine.create_database
-        self.fetch = engine.fetch
-        self.is_granted = engine.is_granted
-        self.execute = engine.execute
+    def __init__(self, shared: SharedDatabase) -> None:
+        self._shared = shared
+        self.name = shared.engine.name
+        self.database = shared.engine.database
+        self.create_database = shared.engine.create_database
+        self.fetch = shared.engine.fetch
+        self.is_granted = shared.engine.is_granted
+
+    async def execute(self, statement: Statement, *arguments: Any, **options: Any) -> None:
+        if statement.name != "track/insert_signals":
+            self._shared.tokens = []
+        await self._shared.engine.execute(statement, *arguments, **options)
 
     async def close(self) -> None:
         """Leave the shared engine open."""
 
 
+@pytest.fixture(scope="session")
+async def shared_databases(
+    server_or_none: str, embedded_folder: Path
+) -> AsyncIterator[Callable[[str], Awaitable[SharedDatabase]]]:
+    """The shared database of an engine, by the engine's name."""
+    opened: dict[str, SharedDatabase] = {}
+
+    async def shared_database(engine_name: str) -> SharedDatabase:
+        if engine_name not in opened:
+            engine = make_engine(engine_name, server_or_none, embedded_folder, new_name())
+            await create_store(Settings(), engine=engine).prepare()
+            opened[engine_name] = SharedDatabase(engine)
+        return opened[engine_name]
+
+    yield shared_database
+    for shared in opened.values():
+        await shared.engine.execute(Statement("test", f"DROP DATABASE {shared.engine.database}"))
+        await shared.engine.close()
+
+
 @pytest.fixture
-async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
-    """Start services on the empty shared database: several of them are several workers."""
-    tables = ("signals", "visitor_minutes", "recent_pageviews", "sites", "api_keys", "salts")
-    await asyncio.gather(*(shared_engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables))
+async def shared_database(
+    engine_name: str,
+    shared_databases: Callable[[str], Awaitable[SharedDatabase]],
+    request: pytest.FixtureRequest,
+) -> SharedDatabase:
+    """The shared database of the test's engine, empty; with acme as it was made, if it is, for a test of `api`."""
+    shared = await shared_databases(engine_name)
+    await shared.clear(keep_acme="api" in request.fixturenames)
+    return shared
+
+
+@pytest.fixture
+async def make_api(shared_database: SharedDatabase) -> AsyncIterator[MakeApi]:
+    """Start services on the shared database: several of them are several workers."""
     started: list[Api] = []
 
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
-        settings = settings or Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
+        settings = settings or UNHURRIED
         clock = clock or Clock()
-        store = create_store(settings, engine=EngineOfOneTest(shared_engine), clock=clock)
+        store = create_store(settings, engine=EngineOfOneTest(shared_database), clock=clock)
         await store.refresh()
         store.run()
         transport = httpx.ASGITransport(create_app(settings, store), client=(address, 50_000))
@@ -289,15 +367,18 @@ async def make_api(shared_engine: Engine) -> AsyncIterator[MakeApi]:
 
 
 @pytest.fixture
-async def api(make_api: MakeApi) -> Api:
+async def api(make_api: MakeApi, shared_database: SharedDatabase) -> Api:
     """A service with tenant acme, its sites site_a (example.com) and site_b (example.org), and a key of each scope."""
     api = await make_api()
-    tenants = api.store.tenants
-    keys = asyncio.gather(*(tenants.create_key("acme", scope, "", None) for scope in ("read", "write", "admin")))
-    await tenants.add_site("site_a", "acme", ["example.com"], "example.com")
-    await tenants.add_site("site_b", "acme", ["example.org"], "example.org")
-    api.read, api.write, api.admin = [token for _, token in await keys]
-    await api.store.refresh()
+    if not shared_database.tokens:
+        tenants = api.store.tenants
+        keys = asyncio.gather(*(tenants.create_key("acme", scope, "", None) for scope in ("read", "write", "admin")))
+        await tenants.add_site("site_a", "acme", ["example.com"], "example.com")
+        await tenants.add_site("site_b", "acme", ["example.org"], "example.org")
+        tokens = [token for _, token in await keys]
+        await api.store.refresh()
+        shared_database.tokens = tokens
+    api.read, api.write, api.admin = shared_database.tokens
     return api
 
 

@@ -1,5 +1,6 @@
 """Sites and keys over HTTP: each row of the contract, what is refused, and what becomes of a removed site's rows."""
 
+import asyncio
 import json
 import logging
 import re
@@ -110,6 +111,7 @@ WRONG_SITES = [
 ]
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(("body", "error"), WRONG_SITES, ids=range(len(WRONG_SITES)))
 async def test_a_wrong_site_is_refused_by_the_name_of_its_field(api: Api, body: Any, error: str) -> None:
     status, answer = await call(api, "POST", "/api/sites", body)
@@ -122,6 +124,7 @@ async def test_more_than_a_thousand_sites_are_too_many(api: Api) -> None:
     assert await call(api, "POST", "/api/sites", body) == (413, {"error": "sites: at most 1000 in one request"})
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -163,6 +166,7 @@ async def test_keys_are_made_listed_and_revoked(api: Api) -> None:
     assert (await call(api, "POST", "/api/keys", {"scope": "admin"}))[1]["expiresAt"] is None
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
@@ -319,3 +323,48 @@ async def test_every_table_with_rows_of_sites_has_its_deletion(api: Api) -> None
     )
     deleted = {name.removeprefix("removed/") for name in load_statements() if name.startswith("removed/")}
     assert deleted == set(tables.split())
+
+
+async def test_of_workers_that_add_a_site_under_one_id_at_the_same_moment_one_does(api: Api, make_api: MakeApi) -> None:
+    workers = [api, *[await make_api() for _ in range(3)]]
+    tokens = [api.admin, *[(await api.add_key("admin", tenant))[1] for tenant in ("acme", "rival", "third")]]
+    for worker in workers:
+        await worker.store.refresh()
+    own = [f"own_{number}" for number in range(4)]
+
+    async def add(number: int) -> list[tuple[int, Any]]:
+        worker, token = workers[number], tokens[number]
+        calls: list[Any] = [
+            {"domains": [f"{number}.example"], "id": "wanted"},
+            {"sites": [{"domains": ["a.example"], "id": own[number]}, {"domains": ["a.example"], "id": "both"}]},
+        ]
+        return [await call(worker, "POST", "/api/sites", body, token) for body in calls]
+
+    answers = await asyncio.gather(*map(add, range(4)))
+    for wanted, taken in enumerate(("wanted", "both")):
+        said = [answer[wanted] for answer in answers]
+        assert sorted(status for status, _ in said) == [201, 409, 409, 409]
+        assert [body for status, body in said if status == 409] == [{"error": f"id: {taken} is taken"}] * 3
+    (first,) = [number for number in range(4) if answers[number][0][0] == 201]
+    (second,) = [number for number in range(4) if answers[number][1][0] == 201]
+    tenants = ["acme", "acme", "rival", "third"]
+    stored = await api.select("SELECT id, tenant, domains[1] FROM sites FINAL WHERE id NOT LIKE 'site_%' ORDER BY id")
+    assert stored.splitlines() == [
+        f"both\t{tenants[second]}\ta.example",
+        f"{own[second]}\t{tenants[second]}\ta.example",
+        f"wanted\t{tenants[first]}\t{first}.example",
+    ]
+
+
+async def test_sites_that_were_deleted_by_hand_keep_no_others_out(api: Api) -> None:
+    await api.execute("DELETE FROM sites WHERE 1")
+    assert (await call(api, "POST", "/api/sites", {"domains": ["a.example"], "id": "site_a"}))[0] == 201
+
+
+async def test_a_site_goes_back_to_what_it_was_before(api: Api) -> None:
+    # The same rows again, which ClickHouse must not take for a repetition.
+    for name in ("a", "b", "a", "b"):
+        assert (await call(api, "PATCH", "/api/sites/site_a", {"name": name}))[1]["name"] == name
+    for _ in range(2):
+        assert await call(api, "DELETE", "/api/sites/site_b") == (204, None)
+        assert (await call(api, "POST", "/api/sites", {"domains": ["example.org"], "id": "site_b"}))[0] == 201

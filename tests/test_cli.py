@@ -13,7 +13,19 @@ import pytest
 
 from tests.conftest import Api
 from tests.kit.ports import busy_port, free_port
-from tests.kit.service import PULSEHOUSE, TIME, Result, Service, environment, key, make, run, run_here, site
+from tests.kit.service import (
+    COMMAND_WITHIN_S,
+    PULSEHOUSE,
+    TIME,
+    Result,
+    Service,
+    environment,
+    key,
+    make,
+    run,
+    run_here,
+    site,
+)
 from tests.kit.waiting import wait_until
 
 Run = Callable[..., Result]
@@ -272,7 +284,7 @@ def test_of_several_starts_on_a_folder_at_once_one_has_it_and_the_others_say_so(
         )
         for _ in range(3)
     ]
-    said = [start.communicate(timeout=60)[1].decode() for start in starts]
+    said = [start.communicate(timeout=COMMAND_WITHIN_S)[1].decode() for start in starts]
     in_use = (
         f"Error: {folder} is in use by another Pulsehouse process; "
         "stop it, or set PULSEHOUSE_DATA_DIR to another folder\n"

@@ -41,7 +41,7 @@ from tests.kit.user_agents import BROWSER
 
 EXAMPLES = int(os.environ.get("PULSEHOUSE_TEST_FUZZ_EXAMPLES", "40"))
 EXAMPLES_SHORT = 8
-TIMEOUT_S = 20
+TIMEOUT_S = 60
 PROXIES = "127.0.0.1"
 
 forms = pytest.mark.parametrize("examples", [EXAMPLES_SHORT, pytest.param(EXAMPLES, marks=pytest.mark.deep)])

@@ -95,6 +95,7 @@ async def test_a_history_does_not_depend_on_merges(api: Api, signals: Signals) -
     assert await history(api) == before
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     "minutes", ["", "0", "1441", "-1", "+5", "5.0", "1e2", "five", "%D9%A5", "00000005", "9" * 5000, "5&minutes=5"]
 )

@@ -20,8 +20,15 @@ REFUSED = {"error": "Temporarily unavailable, try again"}
 UNCLEAR = {"error": "Not confirmed in time; the signals may still be stored"}
 AT_ONCE = Settings(track_max_signals_per_minute=0, commit_interval_ms=0)
 QUICK = msgspec.structs.replace(AT_ONCE, commit_timeout_ms=600)
-NEVER_ALONE = msgspec.structs.replace(AT_ONCE, commit_interval_ms=3_600_000)
-"""After the first INSERT, signals wait for more than they are willing to: until there are enough, or it closes."""
+AN_HOUR_APART = msgspec.structs.replace(AT_ONCE, commit_interval_ms=3_600_000)
+"""INSERTs may begin that long apart."""
+
+
+@pytest.fixture
+def never_alone(monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """After the first INSERT, signals wait for more than they are willing to: until there are enough, or it closes."""
+    monkeypatch.setattr("app.store.inserts.APART", 1e9)
+    return AN_HOUR_APART
 
 
 class Line:
@@ -93,8 +100,10 @@ async def test_signals_that_arrive_during_an_insert_travel_together_in_the_next(
     assert await count(api) == ("6", "6")
 
 
-async def test_signals_that_keep_coming_share_an_insert_though_none_runs(make_api: MakeApi) -> None:
-    api, line = await start(make_api, NEVER_ALONE)
+async def test_signals_that_keep_coming_share_an_insert_though_none_runs(
+    make_api: MakeApi, never_alone: Settings
+) -> None:
+    api, line = await start(make_api, never_alone)
     assert (await send(api)).status_code == 200
     others = []
     for queued in (1, 2, 3):
@@ -106,9 +115,23 @@ async def test_signals_that_keep_coming_share_an_insert_though_none_runs(make_ap
     assert line.sizes == [1, 3]
 
 
+async def test_after_a_quick_insert_the_next_does_not_wait_long(make_api: MakeApi) -> None:
+    api, line = await start(make_api, AN_HOUR_APART)
+    assert [(await send(api)).status_code for _ in range(3)] == [200, 200, 200]
+    assert line.sizes == [1, 1, 1]
+
+
+async def test_signals_never_wait_longer_than_the_interval(make_api: MakeApi, never_alone: Settings) -> None:
+    api, line = await start(make_api, msgspec.structs.replace(never_alone, commit_interval_ms=1))
+    assert [(await send(api)).status_code for _ in range(3)] == [200, 200, 200]
+    assert line.sizes == [1, 1, 1]
+
+
 @pytest.mark.parametrize("of_one_request", [True, False])
-async def test_enough_signals_do_not_wait_for_the_interval(make_api: MakeApi, of_one_request: bool) -> None:
-    api, line = await start(make_api, NEVER_ALONE)
+async def test_enough_signals_do_not_wait_for_the_interval(
+    make_api: MakeApi, never_alone: Settings, of_one_request: bool
+) -> None:
+    api, line = await start(make_api, never_alone)
     assert (await send(api)).status_code == 200
     requests = [1, ENOUGH_SIGNALS] if of_one_request else [ENOUGH_SIGNALS // 2] * 2
     answers = await asyncio.gather(*(send(api, size) for size in requests))
@@ -116,8 +139,10 @@ async def test_enough_signals_do_not_wait_for_the_interval(make_api: MakeApi, of
     assert line.sizes == [1, sum(requests)]
 
 
-async def test_enough_signals_that_came_during_an_insert_do_not_wait_for_the_interval(make_api: MakeApi) -> None:
-    api, line = await start(make_api, NEVER_ALONE)
+async def test_enough_signals_that_came_during_an_insert_do_not_wait_for_the_interval(
+    make_api: MakeApi, never_alone: Settings
+) -> None:
+    api, line = await start(make_api, never_alone)
     line.hold.clear()
     first = send(api)
     await until(lambda: line.sizes == [1])
@@ -128,8 +153,8 @@ async def test_enough_signals_that_came_during_an_insert_do_not_wait_for_the_int
     assert line.sizes == [1, ENOUGH_SIGNALS]
 
 
-async def test_closing_does_not_wait_for_the_interval(make_api: MakeApi) -> None:
-    api, line = await start(make_api, NEVER_ALONE)
+async def test_closing_does_not_wait_for_the_interval(make_api: MakeApi, never_alone: Settings) -> None:
+    api, line = await start(make_api, never_alone)
     assert (await send(api)).status_code == 200
     waiting = send(api)
     await until(lambda: api.store.inserts.queued == 1)
@@ -298,6 +323,7 @@ async def test_the_time_that_an_insert_is_given_has_a_bound(make_api: MakeApi) -
     line.needs_s = 30
     response = await api.track({"siteId": "site_a"})
     assert (response.status_code, response.json()) == (503, UNCLEAR)
+    await until(lambda: len(line.timeouts_s) >= 3)
     line.needs_s = 0
     assert line.timeouts_s[:3] == [5, 8, 8]
 
@@ -343,8 +369,8 @@ async def test_what_clickhouse_refuses_is_503_without_its_words(make_api: MakeAp
     line.before = []
 
 
-async def test_closing_commits_what_is_queued_and_refuses_more(make_api: MakeApi) -> None:
-    api, line = await start(make_api, NEVER_ALONE)
+async def test_closing_commits_what_is_queued_and_refuses_more(make_api: MakeApi, never_alone: Settings) -> None:
+    api, line = await start(make_api, never_alone)
     line.hold.clear()
     queued = [send(api) for _ in range(3)]
     await until(lambda: api.store.inserts.queued == 3)

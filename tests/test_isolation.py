@@ -76,7 +76,14 @@ class CountingEngine:
         if statement.name == "sites/find":
             added = [msgspec.convert(what, Site) for name, what in self.changed if name == "sites/add"]
             stored = {site.id: site for site in [*SITES.values(), *added]}
-            return result(_row(stored[site]) for site in parameters["ids"] if site in stored)
+            additions = {what["id"]: what["addition"] for name, what in self.changed if name == "sites/add"}
+            return result(
+                {**_row(stored[site]), "addition": additions.get(site, "")}
+                for site in parameters["ids"]
+                if site in stored
+            )
+        if statement.name == "sites/last_addition":
+            return result([{"addition": ""}])
         if statement.name == "keys/list_of_tenant":
             return result(_row(key) for key in self.keys if key.tenant == parameters["tenant"])
         if statement.name == "overview":

@@ -25,6 +25,7 @@ from app.client.plain_text import clean
 from app.client.screen import Screen
 from app.client.watched import Watched
 from tests.conftest import Api
+from tests.kit.service import COMMAND_WITHIN_S
 from tests.kit.user_agents import BROWSER
 
 STATIC = Path(__file__).parent.parent / "app" / "static"
@@ -65,6 +66,7 @@ def test_the_live_page_names_no_other_host_and_has_nothing_inline() -> None:
     assert page.count("<script") == page.count('<script type="module" src=') == 1
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize("path", FILES)
 async def test_a_file_is_served_whole_once_and_revalidated_afterwards(api: Api, path: str) -> None:
     name, media_type, cache_control = FILES[path]
@@ -133,6 +135,7 @@ async def test_the_pixel_counts_a_pageview(api: Api, query: str, referer: str, p
     assert (answer["pageviewsLast5Min"], answer["pageBreakdown"]) == (1, {page: 1})
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("query", "headers", "status", "error"),
     [
@@ -218,7 +221,7 @@ def read_line(stand_in: StandIn, end_by: signal.Signals = signal.SIGINT) -> str:
         assert process.stderr
         line = process.stdout.readline().decode()
         process.send_signal(end_by)
-        assert process.wait(20) == 0
+        assert process.wait(COMMAND_WITHIN_S) == 0
         assert process.stderr.read() == b""
     return line
 
@@ -260,7 +263,7 @@ def test_watch_needs_neither_the_service_nor_the_driver_of_clickhouse() -> None:
         "import sys; from app.cli.main import main; main(['watch', '--help'], standalone_mode=False); "
         "print({'litestar', 'granian', 'clickhouse_connect', 'aiohttp', 'chdb'} & sys.modules.keys())"
     )
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, timeout=COMMAND_WITHIN_S)
     assert done.stdout.endswith("set()\n"), done.stderr
 
 
@@ -280,7 +283,7 @@ def test_watch_needs_neither_the_service_nor_the_driver_of_clickhouse() -> None:
 def test_watch_says_in_one_line_why_it_cannot_start(stand_in: StandIn, status: int, body: Any, words: str) -> None:
     stand_in.replies = [(status, body)]
     done = subprocess.run(
-        [*WATCH, "--url", stand_in.url, "--key", "ph_live_x"], capture_output=True, text=True, timeout=60
+        [*WATCH, "--url", stand_in.url, "--key", "ph_live_x"], capture_output=True, text=True, timeout=COMMAND_WITHIN_S
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == words
@@ -295,7 +298,9 @@ def test_watch_says_in_one_line_why_it_cannot_start(stand_in: StandIn, status: i
     ],
 )
 def test_watch_names_an_address_that_it_cannot_reach(url: str, words: str) -> None:
-    done = subprocess.run([*WATCH, "--url", url, "--key", "x"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*WATCH, "--url", url, "--key", "x"], capture_output=True, text=True, timeout=COMMAND_WITHIN_S
+    )
     assert done.returncode == 1
     assert words in done.stderr
     assert done.stderr.count("\n") == 1

@@ -46,6 +46,7 @@ async def test_a_batch_gives_the_bytes_of_single_polls_in_the_order_asked_by_one
     assert response.headers["vary"] == "Accept-Encoding"
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
@@ -160,6 +161,7 @@ async def test_a_limit_cuts_the_sites_and_not_the_total(api: Api, signals: Signa
     assert answer["total"]["sites"] == 2
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "1001", "", "1.0", "9" * 5000, "%D9%A1", "1&limit=2"])
 async def test_a_limit_is_a_whole_number_within_its_bounds(api: Api, limit: str) -> None:
     assert await overview(api, f"?limit={limit}") == (400, {"error": "limit: use a whole number from 1 to 1000"})
@@ -197,6 +199,7 @@ async def test_overviews_asked_for_while_one_runs_share_the_next_one(api: Api) -
     assert [isinstance(answer, Unavailable) for answer in answers] == [False, True, False, True, False]
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("accepted", "compressed"),
     [

@@ -1,13 +1,20 @@
 """What is counted of requests, with bounded labels, and how much one key may ask for."""
 
+import asyncio
 import json
+import time
+from functools import partial
+from types import ModuleType
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
 from app.settings import Settings
+from app.store import inserts, reads
+from app.store.statements import Statement
 from tests.conftest import Api, MakeApi
+from tests.kit.waiting import until
 
 NAME = "pulsehouse_http_requests_total"
 
@@ -73,6 +80,7 @@ def batch_of(*site_ids: str) -> dict[str, Any]:
     return {"content": json.dumps({"siteIds": site_ids})}
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("method", "path", "more", "cost"),
     [
@@ -101,3 +109,62 @@ async def test_without_a_limit_a_key_asks_as_it_likes(make_api: MakeApi) -> None
     api = await make_limited(make_api, per_minute=0)
     for _ in range(50):
         assert (await api.get("/api/sites", api.read)).status_code == 200
+
+
+class FakeTime:
+    """A time.perf_counter() that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return (lambda: self.now_s) if name == "perf_counter" else getattr(time, name)
+
+
+def observed(name: str) -> tuple[float, float]:
+    """How many a histogram has seen, and their sum."""
+    return REGISTRY.get_sample_value(f"{name}_count") or 0, REGISTRY.get_sample_value(f"{name}_sum") or 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "statement", "module"),
+    [
+        ("pulsehouse_commit_wait_seconds", "track/insert_signals", inserts),
+        ("pulsehouse_realtime_statement_wait_seconds", "realtime", reads),
+    ],
+)
+async def test_waiting_for_a_statement_is_measured(
+    api: Api, monkeypatch: pytest.MonkeyPatch, metric: str, statement: str, module: ModuleType
+) -> None:
+    clock, hold, running = FakeTime(), asyncio.Event(), 0
+    execute, fetch = api.store.engine.execute, api.store.engine.fetch
+
+    async def held(real: Any, asked: Statement, *arguments: Any, **options: Any) -> Any:
+        nonlocal running
+        if asked.name == statement:
+            running += 1
+            await hold.wait()
+        return await real(asked, *arguments, **options)
+
+    async def ask() -> None:
+        if module is reads:
+            await api.realtime()
+        else:
+            assert (await api.track({"siteId": "site_a"})).status_code == 200
+
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(api.store.engine, "execute", partial(held, execute))
+    monkeypatch.setattr(api.store.engine, "fetch", partial(held, fetch))
+    count, seconds = observed(metric)
+    first = asyncio.create_task(ask())
+    await until(lambda: running == 1)
+    later = [asyncio.create_task(ask()) for _ in range(3)]
+    await until(
+        lambda: api.store.inserts.queued == 4 if module is inserts else len(api.store.reads._asked["site_a"].later) == 3
+    )
+    clock.now_s += 3
+    later.append(asyncio.create_task(ask()))
+    clock.now_s += 4
+    hold.set()
+    await asyncio.gather(first, *later)
+    assert observed(metric) == (count + 2, seconds + 7)

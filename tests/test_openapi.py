@@ -12,7 +12,7 @@ from app.domain.errors import Refusal
 from app.domain.signals import ServerSignal, read_body
 from app.http.answers import STATUS
 from app.settings import Settings
-from app.wiring import create_app, create_bodies, create_handlers, create_store, create_streams
+from app.wiring import create_app, create_handlers, create_store, create_work
 from tests.kit.endpoints import operations_of
 
 STORE = create_store(Settings(clickhouse_url="http://nowhere.invalid"))
@@ -37,7 +37,7 @@ def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 async def test_every_method_of_every_path_is_described(document: dict[str, Any]) -> None:
     described = operations(document)
-    handlers = create_handlers(Settings(), STORE, create_bodies(Settings()), create_streams(Settings(), STORE))
+    handlers = create_handlers(Settings(), STORE, create_work(Settings(), STORE))
     assert described.keys() == operations_of(handlers)
     assert all(operation["summary"] and operation["description"] for operation in described.values())
     assert len({operation["operationId"] for operation in described.values()}) == len(described)
@@ -77,7 +77,7 @@ async def test_every_error_of_the_service_is_described_with_its_body_and_headers
         ("POST /api/realtime/batch", "200 400 401 403 408 413 429 500 503"),
         ("GET /api/realtime/stream", "200 400 401 403 429 500 503"),
         ("GET /api/realtime/overview", "200 400 401 403 429 500 503"),
-        ("POST /api/track", "200 400 401 403 404 408 413 429 500 503"),
+        ("POST /api/track", "200 400 401 403 404 408 413 422 429 500 503"),
         ("GET /api/track.gif", "200 400 403 404 429 500 503"),
         ("OPTIONS /api/track", "204"),
         ("GET /ready", "200 500 503"),

@@ -13,7 +13,7 @@ import pytest
 from app.cli.serve import serve_here
 from app.settings import Settings
 from app.wiring import create_store
-from tests.kit.service import ROOT, Service
+from tests.kit.service import COMMAND_WITHIN_S, ROOT, Service
 
 
 def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server_database: str) -> None:
@@ -22,7 +22,7 @@ def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server
         assert len(left) == 2
         service.process.kill()
         try:
-            service.process.communicate(timeout=20)  # returns when nobody has its standard error any more
+            service.process.communicate(timeout=COMMAND_WITHIN_S)  # returns when nobody has its standard error any more
             left = set()
         finally:
             for worker in left:
@@ -32,36 +32,41 @@ def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server
 
 
 WORKER_WHOSE_PARENT_IS_GONE = """
-import multiprocessing, os, time
+import multiprocessing, os, select
 from app.process import end_with_parent
 
 def work(parent):
-    while os.getppid() == parent:
-        time.sleep(0.01)
+    select.select([parent], [], [])  # it has ended, and what it started has another parent
     end_with_parent()
     print("serves")
 
-multiprocessing.get_context("fork").Process(target=work, args=(os.getpid(),)).start()
+multiprocessing.get_context("fork").Process(target=work, args=(os.pidfd_open(os.getpid()),)).start()
 os._exit(0)
 """
 
 
 def test_a_worker_whose_parent_ended_before_it_looked_ends_too() -> None:
     result = subprocess.run(
-        [sys.executable, "-c", WORKER_WHOSE_PARENT_IS_GONE], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", WORKER_WHOSE_PARENT_IS_GONE],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_WITHIN_S,
     )
     assert (result.stdout, result.stderr) == ("", "the process that started this worker has ended\n")
 
 
 @pytest.fixture
-def collector_as_before() -> Iterator[None]:
+def collector_as_python_sets_it() -> Iterator[None]:
     threshold = gc.get_threshold()
-    yield
     gc.unfreeze()
+    gc.set_threshold(700)
+    yield
+    gc.freeze()
     gc.set_threshold(*threshold)
 
 
-@pytest.mark.usefixtures("collector_as_before")
+@pytest.mark.usefixtures("collector_as_python_sets_it")
 def test_a_service_in_one_process_spares_its_garbage_collector_too(unused_port: int) -> None:
     seen: list[tuple[bool, int]] = []
 

@@ -95,7 +95,7 @@ async def execute(
     return True
 
 
-async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, client: Client) -> None:
+async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, client: Client, engine_name: str) -> None:
     await signals(*((n % 4, f"visitor {n}", f"/page/{n % 5}") for n in range(12)))
     now = api.clock()
     oldest = start_of_minute(now) - timedelta(minutes=4)
@@ -108,13 +108,19 @@ async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, clie
         "keys/list_of_tenant": {"tenant": "acme"},
         "sites/list": {"since": EVER},
         "keys/list": {"since": EVER},
-        "salts/list": {"kept_minutes": 15},
+        "salts/list": {"kept_minutes": 25},
         "ledger/list": {},
         **{f"doctor/{name}": {} for name in DOCTOR},
         "backup/restored": {},
         "forget/count": {"site": "site_a", "ids": [1]},
         "retention/would_free": {"signal_days": 2, "minute_days": 2},
+        "track/find_key": {"id": "0" * 64},
+        "analysts/list": {},
+        **({"analysts/audit": {}} if engine_name == "server" else {}),  # the embedded engine has no users
     }
+    claim = {"id": "0" * 64, "received_at": now, "body_sha256": "1" * 64}
+    assert await execute(client, "track/claim_key", {}, msgspec.json.encode(claim), token="claim")
+    await api.execute("INSERT INTO analysts (name, tenant) VALUES ('ann', 'acme'), ('bea', 'acme')")
     changed = []
     for name, parameters in reads.items():
         plain = await fetch(client, name, {}, **parameters)
@@ -159,6 +165,11 @@ async def test_a_write_stores_the_same_once_or_fails(api: Api, client: Client, s
         assert (await api.get("/api/sites", token)).status_code == 401
     for salt in ("1" * 64, "2" * 64):
         added = await execute(client, "salts/add", settings, token="2001-01-01/0", day="2001-01-01", salt=salt)
+    for received_at in (now, now + timedelta(seconds=1)):
+        claim = msgspec.json.encode({"id": "0" * 64, "received_at": received_at, "body_sha256": "1" * 64})
+        claimed = await execute(client, "track/claim_key", settings, claim, token="claim")
+    if claimed:
+        assert await api.select("SELECT received_at FROM request_keys") == f"{now:%F %T}.000000"
     if added:
         assert await api.select("SELECT salt FROM salts WHERE day = '2001-01-01'") == "1" * 64
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from tests.kit.proxy import proxy
-from tests.kit.service import BreakingService, Service, make, site
+from tests.kit.service import COMMAND_WITHIN_S, BreakingService, Service, make, site
 from tests.kit.waiting import wait_until
 
 MANY = 1_000
@@ -21,7 +21,7 @@ def test_a_process_whose_writer_has_ended_ends_with_an_error(tmp_path: Path) -> 
     with BreakingService(**settings) as service:
         assert service.track().status_code == 200
         assert service.track(path="/break").status_code == 503
-        _, log = service.process.communicate(timeout=30)
+        _, log = service.process.communicate(timeout=COMMAND_WITHIN_S)
     assert (service.process.returncode, "Traceback" in log) == (1, False), log
     assert "CRITICAL the task 'group commit' has ended" in log
 

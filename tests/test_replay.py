@@ -27,11 +27,13 @@ from app.client.log_source import PIECE_MAX_BYTES, Source
 from app.client.sender import RETRIES_MAX, Sender, Tally
 from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.settings import Settings
+from app.store.engine import EngineError
+from app.store.statements import Statement
 from app.wiring import create_app
 from tests.conftest import Api
 from tests.kit.listening import listening
 from tests.kit.user_agents import BROWSER, GOOGLEBOT
-from tests.kit.waiting import until
+from tests.kit.waiting import GIVE_UP_S, until
 
 
 def line(
@@ -60,11 +62,12 @@ async def run_replay(
     token: str = "",
     speed: float | None = None,
     stop: asyncio.Event | None = None,
+    idempotent: bool = False,
 ) -> tuple[dict[str, Any], str | None]:
     """Replay a file; return the tally without its seconds, and what ended it early."""
     client.headers["Authorization"] = f"Bearer {token}"
     counts, stop = Tally(), stop or asyncio.Event()
-    sender = Sender(client, "site_a", counts, stop)
+    sender = Sender(client, "site_a", counts, stop, idempotent=idempotent)
     with log.open("rb") as file:
         problem = await replay_log(Source(file.fileno()), sender, Pace(speed) if speed else None, counts, stop)
     return {**msgspec.to_builtins(counts), "seconds": 0.0}, sender.fatal or problem
@@ -123,6 +126,7 @@ async def test_a_long_user_agent_is_cut_as_that_of_a_visitor_is(api: Api, log_of
     assert (await api.realtime())["activeVisitors"] == 1
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("referrer", "host"),
     [
@@ -381,6 +385,32 @@ async def test_what_may_be_stored_already_is_not_sent_again(log_of: LogOf) -> No
     assert len(batches) == 1
 
 
+async def test_with_a_key_what_may_be_stored_already_is_sent_again_and_stored_once(api: Api, log_of: LogOf) -> None:
+    real, answers = api.store.engine.execute, 0
+
+    async def forgetful(statement: Statement, *arguments: Any, **options: Any) -> None:
+        nonlocal answers
+        await real(statement, *arguments, **options)
+        if statement.name == "track/insert_signals" and (answers := answers + 1) <= 2:
+            raise EngineError(None)
+
+    async def lose(request: httpx.Request) -> None:
+        keys.append(request.headers.get("idempotency-key"))
+        if len(keys) in (2, 3):
+            raise httpx.ReadTimeout("no answer")
+
+    keys: list[str | None] = []
+    api.store.engine.execute = forgetful  # type: ignore[method-assign]
+    api.client.event_hooks["request"] = [lose]
+    log = log_of(*(line(f"/{number}") for number in range(BATCH_MAX_SIGNALS + 1)))
+    counts, problem = await run_replay(api.client, log, token=api.write, idempotent=True)
+    assert problem is None
+    assert counts == tally(lines=501, sent=501, stored=501)
+    assert len(keys) == 4
+    assert len(set(keys)) == 2
+    assert await api.select("SELECT count(), uniqExact(page) FROM signals") == "501\t501"
+
+
 async def test_another_service_at_the_address_is_told_apart(log_of: LogOf) -> None:
     client, batches = service(lambda _events: httpx.Response(200, text="<html>"))
     _, problem = await run_replay(client, log_of(line()))
@@ -478,7 +508,7 @@ async def test_a_line_dated_9999_does_not_stall_a_replay(log_of: LogOf) -> None:
     client, _ = service(stored)
     odd = "31/Dec/9999:23:59:59 -0100"
     for lines in ([line(), line(when=odd), line()], [line(when=odd), line(), line()]):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GIVE_UP_S):
             counts, _ = await run_replay(client, log_of(*lines), speed=1)
         assert counts == tally(lines=3, sent=3, stored=3)
 
@@ -506,7 +536,7 @@ async def test_stopping_counts_what_was_read_but_not_sent(log_of: LogOf) -> None
         return stored(events)
 
     client, _ = service(store_and_stop)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(GIVE_UP_S):
         counts, problem = await run_replay(client, log_of(line(), line(second=3000)), speed=1, stop=stop)
     assert problem is None
     assert counts == tally(lines=2, sent=1, stored=1, unsent=1)

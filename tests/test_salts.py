@@ -33,10 +33,10 @@ async def test_the_salt_of_a_day_is_deleted_after_it_has_served(api: Api) -> Non
     await api.store.refresh()
     old, new = api.clock().date(), api.clock().date() + timedelta(days=1)
     served = await api.store.salts.of(old)
-    api.clock.set("00:14:59", days=1)
+    api.clock.set("00:24:59", days=1)
     await api.store.delete_salts()
     assert f"{old}" in await days(api)
-    api.clock.set("00:15:00")
+    api.clock.set("00:25:00")
     await api.store.delete_salts()
     assert f"{old}" not in await days(api)
     assert f"{new}" in await days(api)
@@ -47,7 +47,7 @@ async def test_a_clock_that_steps_back_over_a_deleted_salt_gets_a_new_one(api: A
     api.clock.set("23:00:00", days=-2)
     old = f"{api.clock().date()}"
     await api.store.refresh()
-    api.clock.set("00:20:00", days=1)
+    api.clock.set("00:30:00", days=1)
     await api.store.refresh()
     await api.store.delete_salts()
     assert old not in await days(api)
@@ -79,7 +79,7 @@ async def test_a_salt_is_deleted_while_merges_stand_still(api: Api) -> None:
     old = api.clock().date()
     await api.execute("SYSTEM STOP MERGES salts")
     try:
-        api.clock.set("00:15:00", days=1)
+        api.clock.set("00:25:00", days=1)
         await api.store.refresh()
         await api.store.delete_salts()
         assert f"{old}" not in await days(api)
@@ -110,7 +110,7 @@ async def test_a_deletion_that_does_not_end_costs_no_poll(make_api: MakeApi, mon
     await api.store.refresh()
     monkeypatch.setattr(api.store.engine, "fetch", counting)
     monkeypatch.setattr(api.store.engine, "execute", never)
-    api.clock.set("00:15:00", days=1)
+    api.clock.set("00:25:00", days=1)
     await until(lambda: bool(deletions))
     # Longer than what is known may be old; then two more refreshes.
     real = time.clock_gettime

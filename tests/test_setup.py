@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.service import ROOT
+from tests.kit.service import COMMAND_WITHIN_S, ROOT
 
 PACKAGES = 45
 PIP = [
@@ -44,7 +44,12 @@ def make_setup(folder: Path, pip: str) -> "subprocess.CompletedProcess[str]":
         (folder / name).chmod(0o755)
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
-        ["make", "setup", "PYTHON=./python"], cwd=folder, env=inherited, capture_output=True, text=True, timeout=60
+        ["make", "setup", "PYTHON=./python"],
+        cwd=folder,
+        env=inherited,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_WITHIN_S,
     )
 
 

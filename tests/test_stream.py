@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 from app.domain.errors import Unavailable
 from app.http import stream as stream_module
 from app.settings import Settings
-from app.wiring import create_app, create_streams
+from app.wiring import create_app, create_work
 from tests.conftest import Api, Signals
 from tests.kit.service import Service, run
 from tests.kit.waiting import GIVE_UP_S, until
@@ -108,8 +108,9 @@ class Door:
     """A worker's streams, and what opens some."""
 
     def __init__(self, api: Api, settings: Settings) -> None:
-        self.streams = create_streams(settings, api.store)
-        self.app = create_app(settings, api.store, None, self.streams)
+        work = create_work(settings, api.store)
+        self.streams = work.streams
+        self.app = create_app(settings, api.store, work)
         self.opened: list[Stream] = []
         self._token = api.read
 
@@ -308,6 +309,7 @@ async def test_streams_are_bounded_by_their_sites(door: Callable[..., Door]) -> 
     assert (over.status, over.headers["retry-after"]) == (503, "1")
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("query", "status", "error"),
     [

@@ -13,10 +13,8 @@ import httpx
 import pytest
 
 from tests.kit.ports import free_port
-from tests.kit.service import ROOT, environment, is_ready
+from tests.kit.service import COMMAND_WITHIN_S, ROOT, end_with_tests, environment, is_ready
 from tests.kit.waiting import wait_until
-
-START_WITHIN_S = 60
 
 
 class Installed:
@@ -35,7 +33,7 @@ class Installed:
             env=environment(**settings),
             capture_output=True,
             text=True,
-            timeout=START_WITHIN_S,
+            timeout=COMMAND_WITHIN_S,
         )
 
     def run_without_engine(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -47,11 +45,16 @@ class Installed:
             env=environment(**settings),
             capture_output=True,
             text=True,
-            timeout=START_WITHIN_S,
+            timeout=COMMAND_WITHIN_S,
         )
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([self._command, *arguments], cwd=self._elsewhere, env=environment(**settings))
+        return subprocess.Popen(
+            [self._command, *arguments],
+            cwd=self._elsewhere,
+            env=environment(**settings),
+            preexec_fn=end_with_tests,
+        )
 
     def origin(self, module: str) -> str:
         """The file that a module comes from."""
@@ -104,7 +107,7 @@ def test_the_wheel_serves(installed: Installed, tmp_path: Path, command: str) ->
         assert "Pulsehouse" in httpx.get(url).text
         assert httpx.get(f"{url}/openapi/openapi.json").json()["info"]["version"] == version("pulsehouse")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(START_WITHIN_S) == 0
+        assert process.wait(COMMAND_WITHIN_S) == 0
     finally:
         process.kill()
         process.wait()

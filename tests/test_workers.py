@@ -13,7 +13,7 @@ import pytest
 from app.store.salts import KEPT_AFTER
 from tests.kit.databases import connection
 from tests.kit.model import Sent, answer, contradictions
-from tests.kit.service import ClockedService, Service, key, make, site
+from tests.kit.service import ANSWER_WITHIN_S, ClockedService, Service, key, make, site
 from tests.kit.user_agents import BROWSER
 from tests.kit.waiting import wait_until
 
@@ -75,7 +75,7 @@ async def test_every_signal_acknowledged_before_a_poll_was_sent_is_in_its_answer
     with Service("--workers", "2", clickhouse_url=ground.url) as service:
         # Each request on a connection of its own, so on either worker.
         fresh = httpx.Limits(max_keepalive_connections=0)
-        async with httpx.AsyncClient(base_url=service.url, limits=fresh, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=service.url, limits=fresh, timeout=ANSWER_WITHIN_S) as client:
             await asyncio.gather(*(act(client) for _ in range(TASKS)))
         assert acknowledged == sent
         assert polls > signals / 2
@@ -181,7 +181,7 @@ def test_a_returning_visitor_counts_once_over_midnight_whichever_worker_took_the
             day.hold()
         old = str(day.yesterday)
         assert old in day.salts()
-        day.set("00:15:00")
+        day.set("00:25:00")
         day.wait_until_deleted(old)
         day.see("ann", "eve")
         day.hold()

@@ -8,7 +8,9 @@ WAYS_OUT = {
     164: "the service needs a user that may write; docs/operations.md lists the rights",
     192: "check user and password in PULSEHOUSE_CLICKHOUSE_URL",
     194: "check user and password in PULSEHOUSE_CLICKHOUSE_URL",
+    493: "there is a user of that name; remove it first",
     497: "docs/operations.md lists the rights that the service needs",
+    514: "this ClickHouse cannot create users: it has no user directory that SQL may write to",
     516: "check user and password in PULSEHOUSE_CLICKHOUSE_URL",
 }
 """What to do about an error of ClickHouse, by its number; None where it gave no answer."""

@@ -19,6 +19,7 @@ COMMANDS = {
     "database": "app.cli.upkeep:database",
     "site": "app.cli.sites:site",
     "key": "app.cli.keys:key",
+    "analyst": "app.cli.analysts:analyst",
     "replay": "app.cli.replay:replay",
     "watch": "app.cli.watch:watch",
 }

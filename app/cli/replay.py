@@ -36,8 +36,20 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
     "--speed", type=click.FloatRange(0, min_open=True), metavar="X", help="So many times as fast as logged; default 1."
 )
 @click.option("--max", "at_once", is_flag=True, help="As fast as it goes.")
+@click.option(
+    "--idempotent", is_flag=True, help="Send again what may be stored already, under the same Idempotency-Key; slower."
+)
 @as_json_option
-def replay(file: str, site_id: str, url: str, token: str, speed: float | None, at_once: bool, as_json: bool) -> None:
+def replay(
+    file: str,
+    site_id: str,
+    url: str,
+    token: str,
+    speed: float | None,
+    at_once: bool,
+    idempotent: bool,
+    as_json: bool,
+) -> None:
     """Send the page loads of a web server's log through /api/track.
 
     FILE is an Apache or nginx log in the combined format, plain or gzip; - reads it from standard input.
@@ -61,7 +73,7 @@ def replay(file: str, site_id: str, url: str, token: str, speed: float | None, a
         raise click.UsageError("--key is not a token; create one with: pulsehouse key create --scope write")
     pace = None if at_once else Pace(speed or 1)
     with _open(file) as source:
-        tally, fatal, code = asyncio.run(_replay(source, site_id, url, token, pace))
+        tally, fatal, code = asyncio.run(_replay(source, site_id, url, token, pace, idempotent=idempotent))
     if not (fatal or code) and tally.lines and tally.malformed == tally.lines:
         what = f"not one of its {tally.lines:,} lines is a request"
         fatal = f"{file} is no log in the combined format of Apache and nginx: {what}"
@@ -88,7 +100,7 @@ def _open(file: str) -> Iterator[Source]:
 
 
 async def _replay(
-    source: Source, site_id: str, url: str, token: str, pace: Pace | None
+    source: Source, site_id: str, url: str, token: str, pace: Pace | None, *, idempotent: bool
 ) -> tuple[Tally, str | None, int]:
     """Run a replay with its progress bar; return the tally, what ended it early and the exit code of a signal."""
     tally, stop, code = Tally(), asyncio.Event(), 0
@@ -101,7 +113,7 @@ async def _replay(
     for number in EXIT_CODES:
         asyncio.get_running_loop().add_signal_handler(number, end, number)
     async with httpx.AsyncClient(**client_options(url, token)) as client:
-        sender = Sender(client, site_id, tally, stop)
+        sender = Sender(client, site_id, tally, stop, idempotent=idempotent)
         showing = asyncio.create_task(_show_progress(source, tally))
         problem = await replay_log(source, sender, pace, tally, stop)
         showing.cancel()

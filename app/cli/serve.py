@@ -21,20 +21,12 @@ from granian.server.embed import Server as EmbeddedServer
 from app.cli.database import own_folder
 from app.cli.explain import explain
 from app.domain.errors import Refusal, StartupError
-from app.http.under_way import UnderWay
 from app.log import GRANIAN_LOGGING
 from app.process import spare_garbage_collector
 from app.settings import Settings
 from app.store.engine import EngineError
 from app.store.store import Store
-from app.wiring import (
-    create_app,
-    create_bodies,
-    create_store,
-    create_streams,
-    read_settings_and_log,
-    trusted_proxies,
-)
+from app.wiring import create_app, create_store, create_work, read_settings_and_log, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -158,12 +150,12 @@ async def serve_here(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     limit_s = stop_within_s or time_to_stop_s(settings)
-    bodies, streams, under_way = create_bodies(settings), create_streams(settings, store), UnderWay()
+    work = create_work(settings, store)
     await store.start()
     spare_garbage_collector()
     try:
         server = EmbeddedServer(
-            create_app(settings, store, bodies, streams, under_way),
+            create_app(settings, store, work),
             address=host,
             port=port,
             interface=Interfaces.ASGINL,
@@ -177,12 +169,11 @@ async def serve_here(
         ends = [asyncio.create_task(event.wait()) for event in (stop, store.ended)]
         await asyncio.wait([serving, *ends], return_when=asyncio.FIRST_COMPLETED)
         stop.set()
-        bodies.stop()
-        streams.stop()
+        work.stop()
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait(tasks, timeout=limit_s) if tasks else None
         # Not for the connections alone: an answer that is not read would hold it back.
-        done = asyncio.create_task(under_way.done())
+        done = asyncio.create_task(work.requests.done())
         await asyncio.wait([serving, done], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await store.close(min(limit_s, settings.shutdown_timeout_ms / 1000))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Sequence
 from typing import Literal
 
@@ -81,15 +82,22 @@ async def pause(stop: asyncio.Event, duration_s: float) -> None:
 
 
 class Sender:
-    """Sends batches to one site and counts what became of their signals."""
+    """Sends batches to one site and counts what became of their signals.
 
-    def __init__(self, client: httpx.AsyncClient, site_id: str, tally: Tally, stop: asyncio.Event) -> None:
+    With `idempotent` each batch has an Idempotency-Key, so that it may be sent again when it is not known whether it is
+    stored.
+    """
+
+    def __init__(
+        self, client: httpx.AsyncClient, site_id: str, tally: Tally, stop: asyncio.Event, *, idempotent: bool = False
+    ) -> None:
         self.fatal: str | None = None
         """Why nothing more can be sent: one line with the way out."""
         self._client = client
         self._site_id = site_id
         self._tally = tally
         self._stop = stop
+        self._idempotent = idempotent
         self._ways_out = {
             200: "",
             401: "; create a key with: pulsehouse key create --scope write",
@@ -143,20 +151,23 @@ class Sender:
         """Return how many signals were stored. Raises NoAnswer.
 
         What the service says it did not take (429, 503) or never got (no connection) is sent again a few times. After
-        an unclear failure (time-out, lost connection, unconfirmed commit) it may be stored already, so it is not.
+        an unclear failure (time-out, lost connection, unconfirmed commit) it may be stored already, so it is sent again
+        with an Idempotency-Key only.
         """
         body = msgspec.json.encode(_Batch(self._site_id, signals))
+        headers = {"Content-Type": "application/json"}
+        if self._idempotent:
+            headers["Idempotency-Key"] = str(uuid.uuid4())
         attempt = 0
         while True:
             try:
                 with asking(self._client.base_url):
-                    response = await self._client.post(
-                        "/api/track", content=body, headers={"Content-Type": "application/json"}
-                    )
+                    response = await self._client.post("/api/track", content=body, headers=headers)
                 return read_answer(response, Tracked).count
             except NoAnswer as error:
                 not_taken = error.status in (429, 503) or (error.status is None and self._tally.answered)
-                if error.may_be_done or not not_taken or attempt == RETRIES_MAX or self._stop.is_set():
+                may_repeat = self._idempotent if error.may_be_done else not_taken
+                if not may_repeat or attempt == RETRIES_MAX or self._stop.is_set():
                     raise
                 wait_s = RETRY_AFTER_DEFAULT_S if error.retry_after_s is None else error.retry_after_s
             await pause(self._stop, wait_s)

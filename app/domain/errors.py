@@ -52,6 +52,10 @@ class InvalidSignal(InvalidRequest):
     """The body of /api/track is not what it must be; the message names the field."""
 
 
+class RepetitionRefused(Refusal):
+    """An Idempotency-Key that was used with another body, or too long ago. Nothing is stored of this attempt."""
+
+
 class TooLarge(Refusal):
     """More bytes or more signals than one request may bring."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -67,8 +68,13 @@ class RealtimeAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
 def unpack_pageview(packed: str) -> RecentPageview:
     """A pageview of the feed from its text: 16 digits of time, 2 characters of country, the page (migration 0007)."""
-    seconds = (LAST_MICROSECOND - int(packed[:16])) // 1_000_000
-    return RecentPageview(packed[18:], datetime.fromtimestamp(seconds, UTC), packed[16:18].strip() or None)
+    return RecentPageview(packed[18:], _second(packed[:10]), packed[16:18].strip() or None)
+
+
+@lru_cache(maxsize=1_024)  # the window has 300 of them
+def _second(counted_down: str) -> datetime:
+    """The whole second of a time in the feed, which is counted down from LAST_MICROSECOND."""
+    return datetime.fromtimestamp(LAST_MICROSECOND // 1_000_000 - int(counted_down), UTC)
 
 
 def minutes_of_window(now: datetime) -> list[str]:

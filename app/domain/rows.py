@@ -12,11 +12,11 @@ from app.domain.signals import (
     Signal,
     Utm,
     check_timestamp,
+    clean_label,
     clean_page,
     clean_referrer,
     clean_text,
     number_or_none,
-    text_or_none,
 )
 from app.domain.sites import Site
 from app.domain.visitors import country_of, is_bot, plain_address, visitor_id
@@ -79,7 +79,7 @@ def make_row(
     Raises InvalidSignal naming the field.
     """
     page, referrer, utm = clean_page(signal.path), clean_referrer(signal.referrer), signal.utm or NO_UTM
-    if site.allows_origin_host(referrer):
+    if referrer and site.allows_origin_host(referrer):
         referrer = ""  # a link from one page of the site to another
     said = signal if isinstance(signal, ServerSignal) else NOTHING_SAID
     if said.timestamp:
@@ -107,8 +107,8 @@ def make_row(
         utm_source=clean_text(utm.source),
         utm_medium=clean_text(utm.medium),
         utm_campaign=clean_text(utm.campaign),
-        action=clean_text(text_or_none(signal.action)),
-        category=clean_text(text_or_none(signal.category)),
-        label=clean_text(text_or_none(signal.label)),
+        action=clean_label(signal.action),
+        category=clean_label(signal.category),
+        label=clean_label(signal.label),
         value=number_or_none(signal.value),
     )

@@ -180,9 +180,9 @@ def clean_text(value: str | None) -> str:
     return _CONTROL.sub("", value).strip() if value else ""
 
 
-def text_or_none(value: object) -> str | None:
-    """Return what was given where it is text, its first TEXT_MAX_CHARACTERS; else None."""
-    return value[:TEXT_MAX_CHARACTERS] if isinstance(value, str) else None
+def clean_label(value: object) -> str:
+    """Return what was given where it is text, its first TEXT_MAX_CHARACTERS, cleaned; empty where it is none."""
+    return clean_text(value[:TEXT_MAX_CHARACTERS]) if isinstance(value, str) else ""
 
 
 def number_or_none(value: object) -> float | None:

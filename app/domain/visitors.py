@@ -41,6 +41,7 @@ def country_of(address: str) -> str:
     return iptocc.country_code(address) or ""
 
 
+@lru_cache(maxsize=16_384)
 def plain_address(text: str) -> str:
     """An address in its one canonical spelling, without port, IPv4 unmapped; other text as it is."""
     bare = _WITH_PORT.sub(r"\1\2", text)

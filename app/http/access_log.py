@@ -7,7 +7,7 @@ from typing import Any
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.caller import KEY_ID
-from app.http.measured import METHODS, OTHER
+from app.http.requests import METHODS, OTHER
 
 log = logging.getLogger("pulsehouse.access")
 

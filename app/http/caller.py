@@ -94,6 +94,11 @@ def header_of(request: Request, name: bytes) -> str | None:
     return None
 
 
+def headers_of(request: Request, name: bytes) -> list[str]:
+    """All headers of a lower-case name."""
+    return [value.decode("latin-1") for given, value in request.scope["headers"] if given == name]
+
+
 def address_of(request: Request) -> str:
     """The client's address. Behind a trusted proxy granian has put the forwarded one in its place (app/wiring.py)."""
     return plain_address(request.client.host) if request.client else ""

@@ -4,13 +4,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Response
 
 from app.domain.errors import AccessDenied, InvalidRequest, InvalidValue
-from app.http.answers import EVERY_ANSWER
+from app.http.answers import EVERY_ANSWER, Answer
 from app.http.caller import Caller
 
 log = logging.getLogger(__name__)
@@ -56,4 +57,4 @@ def whole_seconds(instant: datetime) -> datetime:
 
 
 def answer_nothing() -> Response[None]:
-    return Response(None, status_code=204, headers=EVERY_ANSWER)
+    return Answer(b"", None, EVERY_ANSWER, status=HTTPStatus.NO_CONTENT)

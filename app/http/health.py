@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from app.http.answers import answer_json
+from app.http.answers import Answer, answer_json
 from app.http.caller import Request
 from app.http.openapi import answer, described, refusals
 from app.store.store import Store
@@ -64,7 +64,7 @@ def health_handlers(store: Store) -> list[HTTPRouteHandler]:
             forget_dead_workers(Path(folder))
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST, headers=NO_CACHE)
+        return Answer(generate_latest(registry), CONTENT_TYPE_LATEST, NO_CACHE)
 
     return [get_health, get_ready, get_metrics]
 

@@ -13,7 +13,7 @@ import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from app.http.answers import DEFECT, EVERY_ANSWER, EXPOSED, STATUS, STORED, Error
+from app.http.answers import DEFECT, EVERY_ANSWER, EXPOSED, STATUS, STORED, Answer, Error
 
 PATH = "/openapi/openapi.json"
 MEDIA_TYPE = "application/vnd.oai.openapi+json"
@@ -152,7 +152,7 @@ def serve_document(handlers: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
     )
     async def get_document() -> Response[bytes]:
         """Describe every endpoint."""
-        return Response(content, media_type=MEDIA_TYPE, headers=EVERY_ANSWER)
+        return Answer(content, MEDIA_TYPE, EVERY_ANSWER)
 
     content = make_document([*handlers, get_document])
     return get_document

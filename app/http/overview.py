@@ -1,6 +1,5 @@
 """GET /api/realtime/overview: all sites of a token at a glance, busiest first."""
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -82,8 +81,7 @@ def overview_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
             active_visitors=sum(row.active_visitors for _, row in known),
             pageviews_last5_min=sum(row.pageviews for _, row in known),
         )
-        timestamp = whole_seconds(now)
-        return await answer_long_json(request, msgspec.json.encode(OverviewAnswer(shown, total, timestamp)))
+        return await answer_long_json(request, msgspec.json.encode(OverviewAnswer(shown, total, now)))
 
     return [
         allow_preflight("/api/realtime/overview", "GET, OPTIONS", "Authorization"),
@@ -99,7 +97,3 @@ def read_limit(request: Request) -> int:
     if len(given) != 1 or not (text.isascii() and text.isdecimal()) or len(text) > 9 or not 1 <= int(text) <= MAX_LIMIT:
         raise InvalidRequest(f"limit: use a whole number from 1 to {MAX_LIMIT}")
     return int(text)
-
-
-def whole_seconds(now: datetime) -> datetime:
-    return now.replace(microsecond=0)

@@ -1,9 +1,11 @@
 """What a browser asks before a request from another origin, and the answer: it may."""
 
+from http import HTTPStatus
+
 from litestar import Response, route
 from litestar.handlers import HTTPRouteHandler
 
-from app.http.answers import CORS
+from app.http.answers import CORS, Answer
 from app.http.openapi import answer, described
 
 
@@ -28,6 +30,6 @@ def allow_preflight(path: str, methods: str, headers: str, *, name: str | None =
     )
     async def answer_preflight() -> Response[None]:
         """Allow a request from any origin."""
-        return Response(None, status_code=204, headers=allowed)
+        return Answer(b"", None, allowed, status=HTTPStatus.NO_CONTENT)
 
     return answer_preflight

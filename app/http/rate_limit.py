@@ -2,35 +2,58 @@
 
 import ipaddress
 import math
-import time
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
+from time import monotonic, time
 
 from app.domain.errors import TooManyRequests
 
+WINDOW_S = 60.0
+
+
+class _Window:
+    """What a caller has spent in the minute that began with its first request, and when that minute ends."""
+
+    __slots__ = ("ends_s", "spent")
+
+    def __init__(self, ends_s: float) -> None:
+        self.ends_s = ends_s
+        self.spent = 0
+
 
 class Allowance:
-    """Counts what each caller spends in windows of a minute (library limits, in memory)."""
+    """Counts what each caller spends in windows of a minute; 0 a minute is no limit."""
 
     def __init__(self, max_per_minute: int) -> None:
-        self._item = RateLimitItemPerMinute(max_per_minute) if max_per_minute else None
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._max = max_per_minute
+        self._windows: dict[str, _Window] = {}
+        self._forget_s = 0.0  # when windows that have ended are forgotten next
 
     def require(self, caller: str, cost: int) -> None:
         """Raise TooManyRequests when that is more than what is left of a caller's allowance."""
-        if self._item is None or self._limiter.test(self._item, caller, cost=cost):
-            return
-        window = self._limiter.get_window_stats(self._item, caller)
-        retry_after_s = max(1, math.ceil(window.reset_time - time.time()))
-        raise TooManyRequests(self._item.amount, window.remaining, window.reset_time, retry_after_s)
+        if self._max:
+            self._require(self._window_of(caller), cost)
 
     def spend(self, caller: str, cost: int) -> None:
         """Raise TooManyRequests, and count nothing, when that is more than what is left of a caller's allowance."""
-        self.require(caller, cost)
-        if self._item is not None:
-            self._limiter.hit(self._item, caller, cost=cost)
+        if self._max:
+            window = self._window_of(caller)
+            self._require(window, cost)
+            window.spent += cost
+
+    def _window_of(self, caller: str) -> _Window:
+        now_s = monotonic()
+        window = self._windows.get(caller)
+        if window is None or window.ends_s <= now_s:
+            if self._forget_s <= now_s:
+                self._windows = {name: other for name, other in self._windows.items() if other.ends_s > now_s}
+                self._forget_s = now_s + WINDOW_S
+            window = self._windows[caller] = _Window(now_s + WINDOW_S)
+        return window
+
+    def _require(self, window: _Window, cost: int) -> None:
+        left = self._max - window.spent
+        if cost > left:
+            ends_in_s = window.ends_s - monotonic()
+            raise TooManyRequests(self._max, left, time() + ends_in_s, max(1, math.ceil(ends_in_s)))
 
 
 class RateLimit(Allowance):

@@ -1,12 +1,13 @@
-"""The files that browsers load: the live page, and the tracker."""
+"""The files that browsers load: the live page, the API reference's looks, and the tracker."""
 
 import hashlib
+from http import HTTPStatus
 from pathlib import Path
 
 from litestar import HttpMethod, Response, route
 from litestar.handlers import HTTPRouteHandler
 
-from app.http.answers import CORS
+from app.http.answers import CORS, Answer
 from app.http.caller import Request
 from app.http.openapi import described, header, parameter, refusals
 
@@ -37,12 +38,17 @@ PAGE_HEADERS = {
 }
 REVALIDATE = {"Cache-Control": "no-cache"}
 FROM_ANY_SITE = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin"}
+HTML, CSS, JAVASCRIPT = (f"text/{kind}; charset=utf-8" for kind in ("html", "css", "javascript"))
 ONE_HOUR = {"Cache-Control": "public, max-age=3600"}
 
 
 def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -> HTTPRouteHandler:
     """A handler that answers with a file of app/static, which it reads once, and with 304 to whoever has it already."""
-    content = (STATIC / name).read_bytes()
+    return serve_content(path, name, (STATIC / name).read_bytes(), media_type, headers)
+
+
+def serve_content(path: str, name: str, content: bytes, media_type: str, headers: dict[str, str]) -> HTTPRouteHandler:
+    """A handler that answers with the same content always, and with 304 to whoever has it already."""
     etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
     every_answer = {**headers, "ETag": etag, "X-Content-Type-Options": "nosniff"}
 
@@ -50,7 +56,7 @@ def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -
     operation = described(
         f"The file {name}",
         {
-            200: {"description": "The file", "headers": told, "content": {f"{media_type}; charset=utf-8": {}}},
+            200: {"description": "The file", "headers": told, "content": {media_type: {}}},
             304: {"description": "The copy that `If-None-Match` names is current", "headers": told},
             **refusals(),
         },
@@ -59,22 +65,21 @@ def serve_file(path: str, name: str, media_type: str, headers: dict[str, str]) -
 
     @route(path, http_method=[HttpMethod.GET, HttpMethod.HEAD], opt=operation, name=name)
     async def get_file(request: Request) -> Response[bytes]:
-        """Serve a file of the live page or the tracker."""
+        """Serve a page, a file of one, or the tracker."""
         known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
         if etag in known or known == ["*"]:
-            return Response(b"", status_code=304, headers=every_answer)
-        if request.method == HttpMethod.HEAD:
-            return Response(b"", media_type=media_type, headers={**every_answer, "Content-Length": str(len(content))})
-        return Response(content, status_code=200, media_type=media_type, headers=every_answer)
+            return Answer(b"", None, every_answer, status=HTTPStatus.NOT_MODIFIED)
+        return Answer(content, media_type, every_answer)
 
     return get_file
 
 
 STATIC_HANDLERS: list[HTTPRouteHandler] = [
-    serve_file("/", "index.html", "text/html", {**REVALIDATE, **PAGE_HEADERS}),
-    serve_file("/live.css", "live.css", "text/css", REVALIDATE),
-    serve_file("/live.js", "live.js", "text/javascript", REVALIDATE),
-    *(serve_file(f"/{name}", name, "text/javascript", REVALIDATE) for name in LIVE_MODULES),
+    serve_file("/", "index.html", HTML, {**REVALIDATE, **PAGE_HEADERS}),
+    serve_file("/live.css", "live.css", CSS, REVALIDATE),
+    serve_file("/live.js", "live.js", JAVASCRIPT, REVALIDATE),
+    *(serve_file(f"/{name}", name, JAVASCRIPT, REVALIDATE) for name in LIVE_MODULES),
+    serve_file("/docs.css", "docs.css", CSS, REVALIDATE),
     serve_file("/favicon.svg", "favicon.svg", "image/svg+xml", REVALIDATE),
-    serve_file("/js/pulse.js", "pulse.js", "text/javascript", {**ONE_HOUR, **FROM_ANY_SITE}),
+    serve_file("/js/pulse.js", "pulse.js", JAVASCRIPT, {**ONE_HOUR, **FROM_ANY_SITE}),
 ]

@@ -1,6 +1,7 @@
 """POST /api/track and its pixel: signals in. 200 means committed to ClickHouse."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -8,17 +9,19 @@ import msgspec
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-from app.domain.errors import OriginNotAllowed, UnknownSite
-from app.domain.rows import Sender
+from app.domain.errors import InvalidRequest, OriginNotAllowed, UnknownSite
+from app.domain.repetitions import HEADER as KEY_HEADER
+from app.domain.repetitions import KEY_PATTERN, KeyedRequest, keyed_request
 from app.domain.signals import ServerBatch, ServerSignal, Signal, read_body
 from app.domain.sites import Site
-from app.http.answers import CORS, answer_json
+from app.http.answers import CORS, Answer, answer_json
 from app.http.bodies import Bodies
 from app.http.caller import (
     Caller,
     Callers,
     Request,
     header_of,
+    headers_of,
     required_site_id,
     sender_of,
 )
@@ -52,11 +55,17 @@ BODY = {
 }
 USER_AGENT = parameter("User-Agent", "Part of who the visitor is; the signals of bots are not stored", place="header")
 ORIGIN = parameter("Origin", "The page's origin; its host must be a domain of the site", place="header")
+IDEMPOTENCY_KEY = parameter(
+    KEY_HEADER,
+    "With a key of scope `write`: the same request may be sent again for 10 minutes, and is stored once",
+    place="header",
+    pattern=KEY_PATTERN,
+)
 TRACK = described(
     "Send one signal or a batch",
-    {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 408, 413, 429), **unclear_refusal()},
+    {200: answer("Committed", Tracked), **refusals(400, 401, 403, 404, 408, 413, 422, 429), **unclear_refusal()},
     security=TOKEN_OR_NONE,
-    parameters=[USER_AGENT, ORIGIN],
+    parameters=[USER_AGENT, ORIGIN, IDEMPOTENCY_KEY],
     requestBody=BODY,
 )
 TRACK_PIXEL = described(
@@ -97,10 +106,17 @@ def track_handlers(
                 rate_limit.require_body(sender.address, len(body))
                 signals, is_batch = read_body(body, batch_max_signals, Signal)
                 rate_limit.spend_signals(sender.address, len(signals), len(body))
-            rows, count = await make_rows(request, store, signals, caller, sender)
+            sites = sites_of(request, store, signals, caller)
+            make_rows = partial(store.intake.make_rows, signals, sites, sender)
+            keyed = keyed_request_or_none(request, caller, sites, body, len(signals))
+            if keyed is None:
+                rows, count = await make_rows()
+            else:
+                count = await store.repeatable.commit(keyed, make_rows)
         # While the rows wait for their commit nothing else of the request is kept.
-        del body, signals
-        await store.inserts.commit(rows, count)
+        del body, signals, make_rows
+        if keyed is None:
+            await store.inserts.commit(rows, count)
         # A bot is told no more than anybody: its batch is answered without a count.
         counted = is_batch and (count > 0 or caller is not None)
         return answer_json(msgspec.json.encode(Tracked(True, count if counted else msgspec.UNSET)))
@@ -112,25 +128,34 @@ def track_handlers(
         rate_limit.spend_signals(sender.address, signals=1)
         path = request.query_params.get("path") or header_of(request, b"referer")
         signal = Signal(site_id=required_site_id(request), path=path)
-        await store.inserts.commit(*await make_rows(request, store, [signal], None, sender))
-        return Response(PIXEL, media_type="image/gif", headers=PIXEL_HEADERS)
+        sites = sites_of(request, store, [signal], None)
+        await store.inserts.commit(*await store.intake.make_rows([signal], sites, sender))
+        return Answer(PIXEL, "image/gif", PIXEL_HEADERS)
 
     return [allow_preflight("/api/track", "POST, OPTIONS", "Content-Type"), post_track, get_track_pixel]
 
 
-async def make_rows(
-    request: Request, store: Store, signals: Sequence[Signal], caller: Caller | None, sender: Sender
-) -> tuple[bytes, int]:
-    """The rows of a request's signals and how many they are: all, but for those of bots.
-
-    Raises UnknownSite, OriginNotAllowed, InvalidSignal or Unavailable.
-    """
+def sites_of(request: Request, store: Store, signals: Sequence[Signal], caller: Caller | None) -> dict[str, Site]:
+    """The sites of a request's signals. Raises UnknownSite, OriginNotAllowed or Unavailable."""
     origin = header_of(request, b"origin")
-    sites = {
+    return {
         site_id: _require_site(store, site_id, origin, caller)
         for site_id in {signal.site_id or "" for signal in signals}
     }
-    return await store.intake.make_rows(signals, sites, sender)
+
+
+def keyed_request_or_none(
+    request: Request, caller: Caller | None, site_ids: Iterable[str], body: bytes, signals: int
+) -> KeyedRequest | None:
+    """What a request with an Idempotency-Key is known by; None without that header. Raises InvalidRequest."""
+    given = headers_of(request, b"idempotency-key")
+    if not given:
+        return None
+    if caller is None:
+        raise InvalidRequest(f"{KEY_HEADER}: needs an API key of scope write")
+    if len(given) > 1:
+        raise InvalidRequest(f"{KEY_HEADER}: use one")
+    return keyed_request(given[0], caller.key.tenant, site_ids, body, signals)
 
 
 def _require_site(store: Store, site_id: str, origin: str | None, caller: Caller | None) -> Site:

@@ -1,12 +1,18 @@
 """Changes of sites and keys, by a tenant's own admin or, with no tenant named, by the operator of the service."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 
-from app.domain.errors import IdTaken, NotFound
+from app.domain.errors import IdTaken, NotFound, Unavailable
 from app.domain.sites import Site, change_site
 from app.store.removals import Removals
 from app.store.tenants import ApiKeyRow, SiteRow, Tenants
+
+ATTEMPTS = 20
+"""So often an addition of sites is tried again that another one, of another worker, came before."""
+
+PAUSE_S = 0.1
 
 
 class Administration:
@@ -36,21 +42,29 @@ class Administration:
         """Store new sites, all or none, and return them. Raises IdTaken.
 
         The id of a removed site stays with its tenant, in whose pages it may still stand: who has removed it may use it
-        again, and the site starts empty.
+        again, and the site starts empty. Raises Unavailable when others add sites all the time.
         """
         ids = [site.id for site in sites]
+        number = 0
         async with self._changing:
-            known = await self._tenants.find_sites(ids)
-            for site in sites:
-                row = known.get(site.id)
-                if row and (row.removed_at is None or row.tenant != site.tenant):
-                    raise IdTaken(f"id: {site.id} is taken")
-            if known:
-                await self._removals.clear(list(known))
-            await self._tenants.add_sites(sites)
-            await self._tenants.refresh()
-            added = await self._tenants.find_sites(ids)
-        return [added[site_id] for site_id in ids]
+            for _ in range(ATTEMPTS):
+                # Before the ids are looked for: an addition that comes later has this number. None is tried twice: its
+                # rows may have been deleted by hand.
+                number = max(number, await self._tenants.last_addition()) + 1
+                known = await self._tenants.find_sites(ids)
+                for site in sites:
+                    row = known.get(site.id)
+                    if row and (row.removed_at is None or row.tenant != site.tenant):
+                        raise IdTaken(f"id: {site.id} is taken")
+                if known:
+                    await self._removals.clear(list(known))
+                addition = await self._tenants.add_sites(sites, number)
+                added = await self._tenants.find_sites(ids)
+                if all(site_id in added and added[site_id].addition == addition for site_id in ids):
+                    await self._tenants.refresh()
+                    return [added[site_id] for site_id in ids]
+                await asyncio.sleep(random.uniform(0, PAUSE_S))
+        raise Unavailable
 
     async def change_site(
         self, tenant: str | None, site_id: str, domains: Sequence[str] | None, name: str | None

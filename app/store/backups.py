@@ -60,7 +60,7 @@ class Backups:
         if existing := decode_rows(body, msgspec.json.Decoder(Result[_Name])):
             raise StartupError(
                 f"database {self._engine.database} is not empty, it has {existing[0].name}; "
-                "a restore never writes over anything: drop or rename the database first (docs/backup.md)"
+                "a restore never writes over anything; docs/backup.md says how to drop it or set it aside"
             )
         await self._run("from", name, disk, show)
         # Views, and the table of salts, are not in a backup: every migration makes what is missing.

@@ -15,7 +15,7 @@ from app.store.folder import require_readable
 from app.store.statements import Statement
 
 DATABASE = "pulsehouse"
-CLIENTS = 4  # one to insert, two to read and one for reports; the lock of the embedded backend is per client
+CLIENTS = 5  # two to insert, two to read and one for reports; the lock of the embedded backend is per client
 _NO_REASON = "Error initializing EmbeddedServer: ."
 
 

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 1.0
 
+APART = 3
+"""INSERTs begin so many times as long apart as the last one took: a worker keeps ClickHouse inserting a third of it."""
+
 ENOUGH_SIGNALS = 500
 """So many are worth an INSERT of their own, whenever the last one was."""
 
@@ -26,20 +29,23 @@ ENOUGH_SIGNALS = 500
 class _Waiting:
     """The rows of one request, and the future that its caller awaits."""
 
-    __slots__ = ("count", "done", "maybe_written", "rows")
+    __slots__ = ("count", "done", "maybe_written", "rows", "since_s", "token")
 
-    def __init__(self, rows: bytes, count: int, done: asyncio.Future[None]) -> None:
+    def __init__(self, rows: bytes, count: int, done: asyncio.Future[None], token: str | None) -> None:
         self.rows = rows
         self.count = count
         self.done = done
+        self.token = token
+        self.since_s = time.perf_counter()
         self.maybe_written = False
 
 
 class GroupCommit:
     """Inserts the signals of many requests with one INSERT at a time, and answers each when its INSERT has committed.
 
-    While signals keep coming, INSERTs begin `interval_s` apart: each makes ClickHouse write and merge parts, which
-    costs it more than the rows. A signal after a pause, and ENOUGH_SIGNALS at any time, do not wait for that.
+    While signals keep coming, INSERTs begin APART times as long apart as the last one took, at most `interval_s`: each
+    makes ClickHouse write and merge parts, which costs it more than the rows, and takes the longer the more else it has
+    to do. A signal after a pause, and ENOUGH_SIGNALS at any time, do not wait for that.
 
     A request is never split over two INSERTs. An INSERT whose outcome is unclear is repeated with the same token until
     it is known (docs/decisions/0003), even when its callers have been told 503 by then.
@@ -71,6 +77,7 @@ class GroupCommit:
         self._enough = asyncio.Event()
         self._interval_s = interval_s
         self._inserted_s = float("-inf")  # when the last INSERT began
+        self._took_s = 0.0
         self._insert_timeout_s = self._insert_timeout_first_s = insert_timeout_s
         self._insert_timeout_max_s = max(insert_timeout_s, insert_timeout_max_s)
         self._pause_s = RETRY_FIRST_S
@@ -88,8 +95,11 @@ class GroupCommit:
         self._task = asyncio.create_task(self._run(), name="group commit")
         return self._task
 
-    async def commit(self, rows: bytes, count: int) -> None:
+    async def commit(self, rows: bytes, count: int, token: str | None = None) -> None:
         """Return when the rows (JSON lines of table signals) are committed.
+
+        A token given stands for the rows: while ClickHouse remembers it, they are stored once. With tokens a group
+        must not be of more than one request (`max_group_signals` 1).
 
         Raises Unavailable when the queue is full, the service stops, or no INSERT took the rows in time: then they are
         not stored. Raises CommitUnclear when an INSERT with them was sent and is not known to have committed in time.
@@ -100,7 +110,7 @@ class GroupCommit:
         ended = self._task is not None and self._task.done()
         if self._closing or full or ended:
             raise Unavailable
-        waiting = _Waiting(rows, count, self._deadlines.new_future())
+        waiting = _Waiting(rows, count, self._deadlines.new_future(), token)
         self._waiting.append(waiting)
         self._count(waiting, +1)
         self._arrived.set()
@@ -139,7 +149,7 @@ class GroupCommit:
 
     async def _gather(self) -> None:
         """Let signals come together until the next INSERT may begin. No INSERT runs meanwhile."""
-        wait_s = self._inserted_s + self._interval_s - time.monotonic()
+        wait_s = self._inserted_s + min(APART * self._took_s, self._interval_s) - time.monotonic()
         if wait_s > 0 and self.queued < ENOUGH_SIGNALS and not self._closing:
             self._enough.clear()
             with contextlib.suppress(TimeoutError):
@@ -163,9 +173,10 @@ class GroupCommit:
 
     async def _commit(self, group: list[_Waiting]) -> None:
         """Insert a group and answer its callers; where certainly nothing was stored, put it back for another time."""
-        token = uuid.uuid4().hex
+        token = group[0].token or uuid.uuid4().hex
         rows = b"".join([waiting.rows for waiting in group])
         maybe_written = False
+        metrics.commit_wait_seconds.observe(time.perf_counter() - group[0].since_s)
         while True:
             started_s = time.perf_counter()
             self._mark(group, True)
@@ -174,6 +185,7 @@ class GroupCommit:
             if error is None:
                 metrics.inserts.labels("committed").inc()
                 metrics.insert_seconds.observe(took_s)
+                self._took_s = took_s
                 metrics.signals_committed.inc(sum(waiting.count for waiting in group))
                 # What one INSERT needed, the next may need as well.
                 self._insert_timeout_s = self._bounded(2 * took_s)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from time import monotonic
 
 import msgspec
@@ -35,23 +35,22 @@ class Intake:
         self._batch = asyncio.Lock()
 
     async def make_rows(
-        self, signals: Sequence[Signal], sites: Mapping[str, Site], sender: Sender
+        self, signals: Sequence[Signal], sites: Mapping[str, Site], sender: Sender, received_at: datetime | None = None
     ) -> tuple[bytes, int]:
         """The rows (JSON lines of table signals) of those signals that are not a bot's, and how many they are.
 
-        `sites` has the site of each signal. Raises InvalidSignal naming the field, or Unavailable when the salt of a
-        day cannot be had.
+        They were received at `received_at`, now if not given: the same ones make the same rows. `sites` has the site of
+        each signal. Raises InvalidSignal naming the field, or Unavailable when the salt of a day cannot be had.
         """
         if len(signals) == 1:
-            return await self._make_rows(signals, sites, sender)
+            return await self._make_rows(signals, sites, sender, received_at or self._clock())
         # One batch at a time, in turns with everything else: else each of many would take its turn.
         async with self._batch:
-            return await self._make_rows(signals, sites, sender)
+            return await self._make_rows(signals, sites, sender, received_at or self._clock())
 
     async def _make_rows(
-        self, signals: Sequence[Signal], sites: Mapping[str, Site], sender: Sender
+        self, signals: Sequence[Signal], sites: Mapping[str, Site], sender: Sender, now: datetime
     ) -> tuple[bytes, int]:
-        now = self._clock()
         salts = await self._salts.of_days(days_of(now))
         turn_ends_s = monotonic() + TURN_S
         rows = []

@@ -64,12 +64,14 @@ _encode = msgspec.json.Encoder().encode
 class _Asked:
     """A site in a statement, the polls that wait for its answer, and those that have come since it started."""
 
-    __slots__ = ("later", "polls", "tenant")
+    __slots__ = ("later", "later_since_s", "polls", "since_s", "tenant")
 
-    def __init__(self, tenant: str, polls: list[Poll]) -> None:
+    def __init__(self, tenant: str, polls: list[Poll], since_s: float) -> None:
         self.tenant = tenant
         self.polls = polls
+        self.since_s = since_s
         self.later: list[Poll] = []
+        self.later_since_s = 0.0
 
 
 class _Lane:
@@ -79,9 +81,11 @@ class _Lane:
         self.room = max_statements
         self._max_sites = min(max_sites, MOST_SITES)
         self._waiting: dict[str, dict[str, list[Poll]]] = {}  # tenant -> site -> polls
+        self._since_s: dict[str, float] = {}  # site -> when the first of them came here
 
-    def add(self, tenant: str, site_id: str, polls: list[Poll]) -> None:
+    def add(self, tenant: str, site_id: str, polls: list[Poll], since_s: float) -> None:
         self._waiting.setdefault(tenant, {}).setdefault(site_id, []).extend(polls)
+        self._since_s.setdefault(site_id, since_s)
 
     def take(self, suspects: Mapping[str, int]) -> dict[str, _Asked]:
         """Take sites for a statement: one of each tenant in turn, so that a large tenant starves nobody.
@@ -98,13 +102,13 @@ class _Lane:
                 if group and len(group) >= room_with_it:
                     continue  # it leads a later statement
                 progress = True
-                polls = sites.pop(site_id)
+                polls, since_s = sites.pop(site_id), self._since_s.pop(site_id)
                 del self._waiting[tenant]
                 if sites:
                     self._waiting[tenant] = sites  # behind the other tenants
                 if any(not poll.done() for poll in polls):
                     room = room_with_it
-                    group[site_id] = _Asked(tenant, polls)
+                    group[site_id] = _Asked(tenant, polls, since_s)
         return group
 
 
@@ -148,18 +152,19 @@ class RealtimeReads:
     async def of(self, tenant: str, site_id: str) -> bytes:
         """Return the realtime answer of a site as JSON. Raises Unavailable when it is not known in time."""
         poll: Poll = self._deadlines.new_future()
-        self._ask(tenant, site_id, [poll])
+        self._ask(tenant, site_id, [poll], time.perf_counter())
         try:
             return await poll
         except TimeoutError:
             raise Unavailable from None
 
-    def _ask(self, tenant: str, site_id: str, polls: list[Poll]) -> None:
+    def _ask(self, tenant: str, site_id: str, polls: list[Poll], since_s: float) -> None:
         if asked := self._asked.get(site_id):
+            asked.later_since_s = asked.later_since_s if asked.later else since_s
             asked.later.extend(polls)
             return
         lane = self._suspected if site_id in self._suspects else self._trusted
-        lane.add(tenant, site_id, polls)
+        lane.add(tenant, site_id, polls, since_s)
         if not self._starting and len(self._running) < self._max_statements:
             # Not at once: what arrives in the same turn of the event loop is to travel in the same statement.
             asyncio.get_running_loop().call_soon(self._start)
@@ -202,11 +207,12 @@ class RealtimeReads:
             for site_id, asked in group.items():
                 del self._asked[site_id]
                 if asked.later:
-                    self._ask(asked.tenant, site_id, asked.later)
+                    self._ask(asked.tenant, site_id, asked.later, asked.later_since_s)
 
     async def _answer(self, group: dict[str, _Asked]) -> None:
         started_s = time.perf_counter()
         metrics.statement_sites.observe(len(group))
+        metrics.statement_wait_seconds.observe(started_s - min(asked.since_s for asked in group.values()))
         now = self._clock().replace(microsecond=0)
         parameters = parameters_of(group, now)
         body = await self._engine.fetch(self._statement, parameters)
@@ -232,6 +238,7 @@ class RealtimeReads:
             if over_its_sites:
                 self._suspects[site_id] = max(1, len(group) // SPLIT)
             if over_its_sites and len(group) > 1:
+                asked.later_since_s = asked.since_s
                 asked.later.extend(asked.polls)
                 continue
             for poll in asked.polls:

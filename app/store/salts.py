@@ -14,8 +14,9 @@ from app.store.statements import Statement
 READY_BEFORE = timedelta(hours=1)
 """The salt of the next day is made so long before midnight: all workers have it when the day begins."""
 
-KEPT_AFTER = timedelta(minutes=15)
-"""A salt outlives its day by this: the window of an answer, late timestamps, and a clock that steps back a little."""
+KEPT_AFTER = timedelta(minutes=25)
+"""A salt outlives its day by this: the window of an answer, late timestamps, a request that is sent again for ten
+minutes, and a clock that steps back a little."""
 
 ATTEMPTS = 10
 

@@ -9,6 +9,7 @@ import msgspec
 from app.domain.clock import Clock
 from app.domain.errors import StartupError, Unavailable
 from app.store.administration import Administration
+from app.store.analysts import Analysts
 from app.store.engine import Engine, EngineError, Result, decode_rows
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
@@ -16,6 +17,7 @@ from app.store.migrations import load_migrations, migrate
 from app.store.overview import Overviews
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
+from app.store.repeatable import Repeatable
 from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.statements import Statement
@@ -46,7 +48,9 @@ class Store:
         salts: Salts,
         removals: Removals,
         administration: Administration,
+        analysts: Analysts,
         inserts: GroupCommit,
+        repeatable: Repeatable,
         intake: Intake,
         reads: RealtimeReads,
         overviews: Overviews,
@@ -58,8 +62,10 @@ class Store:
         self.tenants = tenants
         self.salts = salts
         self.administration = administration
+        self.analysts = analysts
         self.removals = removals
         self.inserts = inserts
+        self.repeatable = repeatable
         self.intake = intake
         self.reads = reads
         self.overviews = overviews
@@ -95,7 +101,7 @@ class Store:
                 self._repeat(self.removals.clear_due, "delete the rows of removed sites"), name="clear removed sites"
             ),
         ]
-        for task in (self.inserts.start(), *self._repeating):
+        for task in (self.inserts.start(), self.repeatable.inserts.start(), *self._repeating):
             task.add_done_callback(self._note_end)
 
     def require_running(self) -> None:
@@ -144,7 +150,7 @@ class Store:
         for task in self._repeating:
             task.cancel()
         await asyncio.gather(*self._repeating, return_exceptions=True)
-        await self.inserts.close(timeout_s)
+        await asyncio.gather(self.inserts.close(timeout_s), self.repeatable.inserts.close(timeout_s))
 
     async def close(self, timeout_s: float) -> None:
         """Stop, and let go of the engine."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 
 EVER = datetime.fromtimestamp(0, UTC)
 
+NUMBER_DIGITS = 12
+"""An addition begins with its number, so that the newest is the greatest."""
+
 READ_ALL_EVERY_S = 300
 """A refresh reads what is newer than all it knows, and once in this time everything, whatever the clocks have done."""
 
@@ -34,6 +38,8 @@ class SiteRow(Site, frozen=True):
     removed_at: datetime | None
     cleared_at: datetime | None
     updated_at: datetime
+    addition: str = ""
+    """The addition that it came with; as found, not as listed."""
 
 
 class ApiKeyRow(ApiKey, frozen=True):
@@ -43,6 +49,17 @@ class ApiKeyRow(ApiKey, frozen=True):
     updated_at: datetime
 
 
+class _NewSite(Site, frozen=True):
+    """A site to store."""
+
+    addition: str
+
+
+class _Addition(msgspec.Struct, frozen=True):
+    addition: str
+
+
+_ADDITIONS = msgspec.json.Decoder(Result[_Addition])
 _SITES = msgspec.json.Decoder(Result[SiteRow])
 _KEYS = msgspec.json.Decoder(Result[ApiKeyRow])
 _ENCODER = msgspec.json.Encoder()
@@ -141,12 +158,25 @@ class Tenants:
         return {row.id: row for row in decode_rows(found, _SITES)}
 
     async def add_site(self, site_id: str, tenant: str, domains: list[str], name: str) -> None:
-        """Store a site. Raises EngineError."""
-        await self.add_sites([Site(site_id, tenant, tuple(domains), name)])
+        """Store a site, while nobody else adds any. Raises EngineError."""
+        await self.add_sites([Site(site_id, tenant, tuple(domains), name)], await self.last_addition() + 1)
 
-    async def add_sites(self, sites: Sequence[Site]) -> None:
-        """Store new sites, all or none. Raises EngineError."""
-        await self._engine.execute(self._statements["sites/add"], rows=_ENCODER.encode_lines(sites))
+    async def last_addition(self) -> int:
+        """The number of the newest addition of sites. Raises EngineError."""
+        found = await self._engine.fetch(self._statements["sites/last_addition"])
+        (row,) = decode_rows(found, _ADDITIONS)
+        return int(row.addition[:NUMBER_DIGITS] or 0)
+
+    async def add_sites(self, sites: Sequence[Site], number: int) -> str:
+        """Store new sites, all or none, as the addition of this number, and return it; none if there was another one.
+
+        Whether they are stored is seen by their addition. Raises EngineError.
+        """
+        token = f"{number:0{NUMBER_DIGITS}}"
+        addition = f"{token}-{uuid.uuid4().hex}"
+        rows = [_NewSite(site.id, site.tenant, site.domains, site.name, addition) for site in sites]
+        await self._engine.execute(self._statements["sites/add"], {"token": token}, _ENCODER.encode_lines(rows))
+        return addition
 
     async def set_site(self, site_id: str, domains: list[str], name: str) -> None:
         """Change a site that there is. Raises EngineError."""

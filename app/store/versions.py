@@ -17,9 +17,36 @@ READS_OUT_OF_BOUNDS: Mapping[Version, tuple[Version, Version]] = {
 }
 
 
+# The table function mergeTreeIndex shows keys of rows that a policy hides: the first fixed version of each release, by
+# https://github.com/ClickHouse/ClickHouse/pull/115304. Older and unlisted releases before 26.8 have no fix.
+SHOWS_HIDDEN_KEYS: Mapping[Version, Version] = {
+    (26, 3): (26, 3, 22, 6),
+    (26, 5): (26, 5, 8, 18),
+    (26, 6): (26, 6, 4, 10),
+    (26, 7): (26, 7, 6, 5),
+}
+SHOWS_NO_HIDDEN_KEYS_FROM: Version = (26, 8)
+
+
+def shows_hidden_keys(version: str) -> str | None:
+    """What an analyst can see of other tenants on a version of ClickHouse, and which to take; None where nothing."""
+    numbers = _numbers(version)
+    fixed = SHOWS_HIDDEN_KEYS.get(numbers[:2], SHOWS_NO_HIDDEN_KEYS_FROM)
+    if numbers >= fixed:
+        return None
+    return (
+        f"on ClickHouse {version.strip()} mergeTreeIndex shows analysts the site ids of other tenants "
+        f"(ClickHouse#115304); take {'.'.join(map(str, fixed))} or later"
+    )
+
+
+def _numbers(version: str) -> Version:
+    return tuple(int(part) for part in version.strip().split(".") if part.isdecimal())
+
+
 def what_is_wrong(version: str) -> str | None:
     """What is known against a version of ClickHouse, and which to take; None where nothing is known."""
-    numbers = tuple(int(part) for part in version.strip().split(".") if part.isdecimal())
+    numbers = _numbers(version)
     wrong_from, take = READS_OUT_OF_BOUNDS.get(numbers[:2], ((), ()))
     if wrong_from <= numbers < take:
         return (

@@ -5,6 +5,6 @@
 -- Serves   `pulsehouse database restore`
 -- Params   disk  String  the name of a disk in ClickHouse's configuration
 --          name  String  of the backup; a folder that it names
-RESTORE TABLE api_keys, TABLE recent_pageviews, TABLE schema_migrations, TABLE signals, TABLE sites, TABLE visitor_minutes
+RESTORE TABLE analysts, TABLE api_keys, TABLE recent_pageviews, TABLE schema_migrations, TABLE signals, TABLE sites, TABLE visitor_minutes
 FROM Disk({disk:String}, {name:String}) ASYNC
 FORMAT Null

@@ -4,6 +4,6 @@
 --          time, come afterwards.
 -- Serves   `pulsehouse database restore`
 -- Params   name  String  of the backup; a folder that it names
-RESTORE TABLE api_keys, TABLE recent_pageviews, TABLE schema_migrations, TABLE signals, TABLE sites, TABLE visitor_minutes
+RESTORE TABLE analysts, TABLE api_keys, TABLE recent_pageviews, TABLE schema_migrations, TABLE signals, TABLE sites, TABLE visitor_minutes
 FROM File({name:String}) ASYNC
 FORMAT Null

@@ -10,8 +10,10 @@
 -- Order    table, what
 WITH
     [
+        ('analysts', 'MergeTree', 'name', '', 0),
         ('api_keys', 'ReplacingMergeTree', 'id', '', 0),
         ('recent_pageviews', 'AggregatingMergeTree', 'site, minute', 'toDate(minute)', 10000),
+        ('request_keys', 'MergeTree', 'id', '', 100000),
         ('salts', 'MergeTree', 'day', 'day', 1000),
         ('schema_migrations', 'ReplacingMergeTree', 'version', '', 0),
         ('signals', 'MergeTree', 'site_id, timestamp', 'toDate(timestamp)', 10000),

@@ -3,9 +3,9 @@
 -- Serves   /api/sites and `pulsehouse site`, before they change anything
 -- Reads    sites (0001)
 -- Params   ids  Array(String)  the sites asked for
--- Returns  id, tenant, domains, name, created_at, removed_at, cleared_at and updated_at (RFC 3339, UTC)
+-- Returns  id, tenant, domains, name, created_at, removed_at, cleared_at and updated_at (RFC 3339, UTC), addition
 -- Order    id
-SELECT id, tenant, domains, name, created_at, removed_at, cleared_at, updated_at
+SELECT id, tenant, domains, name, created_at, removed_at, cleared_at, updated_at, addition
 FROM sites FINAL
 WHERE id IN {ids:Array(String)}
 ORDER BY id

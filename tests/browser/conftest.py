@@ -18,7 +18,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from tests.kit.service import Service, key, make, site
 from tests.kit.user_agents import CHROME
 
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 """The longest a test waits for what it expects: several polls. It says nothing about how long things take."""
 
 NO_BROWSER = "no browser; apt-get install chromium"

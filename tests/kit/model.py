@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
+from itertools import pairwise
 from typing import Any
 
 MINUTE = timedelta(minutes=1)
@@ -152,6 +153,74 @@ def history(acknowledged: Iterable[Sent], site_id: str, now: datetime, minutes: 
         "peak": {name: highest[name] for name in ("minute", "activeVisitors")},
         "timestamp": rfc3339(live.now),
     }
+
+
+SILENCE = timedelta(minutes=30)
+AFTER_MIDNIGHT = time(0, 5)
+
+
+def sessions(acknowledged: Iterable[Sent], site_id: str, first: datetime, until: datetime) -> list[dict[str, Any]]:
+    """The sessions that began in a time, as rows of the view `sessions` without the visitor, in their order.
+
+    For sessions shorter than a whole UTC day.
+    """
+    rows = []
+    by_visitor: dict[str, list[Sent]] = {}
+    for sent in sorted((sent for sent in acknowledged if sent.site_id == site_id), key=lambda sent: sent.timestamp):
+        by_visitor.setdefault(sent.visitor, []).append(sent)
+    for signals in by_visitor.values():
+        parts = [signals[:1]]
+        for last, sent in pairwise(signals):
+            if sent.timestamp - last.timestamp >= SILENCE or is_unknown_again(last, sent):
+                parts.append([])
+            parts[-1].append(sent)
+        for session in parts:
+            if not first <= session[0].timestamp.replace(microsecond=0) < until:
+                continue
+            came_from = next((sent.source for sent in session if any(sent.source)), ("", "", "", ""))
+            rows.append(
+                {
+                    "began": as_text(session[0].timestamp),
+                    "ended": as_text(session[-1].timestamp),
+                    "duration_s": int((session[-1].timestamp - session[0].timestamp).total_seconds()),
+                    "pageviews": pageviews(session),
+                    "entry_page": session[0].page,
+                    "exit_page": session[-1].page,
+                    "country": session[0].country or "",
+                    **dict(zip(("referrer", "utm_source", "utm_medium", "utm_campaign"), came_from, strict=True)),
+                }
+            )
+    return sorted(rows, key=lambda row: list(row.values()))
+
+
+def hours(
+    acknowledged: Iterable[Sent], site_id: str, first: datetime, now: datetime, zone: tzinfo
+) -> list[dict[str, Any]]:
+    """The rows of the view `hourly_history`; for zones without a change of their clocks in that time."""
+    live = Live(acknowledged, site_id, now)
+    hour = first.astimezone(zone).replace(minute=0, second=0, microsecond=0)
+    rows = []
+    while hour <= now:
+        sent = [one for one in live.sent if hour <= live.minute(one) < hour + timedelta(hours=1)]
+        sent.sort(key=lambda one: one.timestamp)
+        again = sum(
+            is_unknown_again(last, one)
+            for visitor in {one.visitor for one in sent}
+            for last, one in pairwise([one for one in sent if one.visitor == visitor])
+        )
+        rows.append({"hour": as_text(hour), "visitors": visitors(sent) + again, "pageviews": pageviews(sent)})
+        hour += timedelta(hours=1)
+    return rows
+
+
+def is_unknown_again(last: Sent, sent: Sent) -> bool:
+    """Whether nothing tells that both are of one visitor: only the first minutes of a UTC day know the former id."""
+    return last.timestamp.date() != sent.timestamp.date() and sent.timestamp.time() >= AFTER_MIDNIGHT
+
+
+def as_text(instant: datetime) -> str:
+    """As ClickHouse writes it."""
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def rfc3339(instant: datetime) -> str:

@@ -5,7 +5,7 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
-GIVE_UP_S = 60
+GIVE_UP_S = 120
 """A state that does not come within this fails the test. It says nothing about how long things take."""
 LOOK_EVERY_S = 0.01
 

@@ -1,0 +1,71 @@
+"""Counts requests: those under way, and by route, method and status, with the time until each answer began."""
+
+import asyncio
+import time
+from typing import Any
+
+from app import metrics
+
+READ_WITHIN_S = 1.0
+"""So long the last answers may take to be read, once there is nothing else to do."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"})
+OTHER = "other"
+"""A path that is no route, or a method that is none of ours: callers may make up as many as they like."""
+
+
+class Requests:
+    """The requests of an application.
+
+    Those under way tell a worker that stops when its work is done. A server that stops waits for its connections: one
+    whose client does not read its answer would hold it back for as long as the client likes.
+    """
+
+    def __init__(self) -> None:
+        self._under_way = 0
+        self._ended = asyncio.Event()
+        # Looking a metric up by its labels costs more than counting.
+        self._counters: dict[tuple[str, str, int], Any] = {}
+        self._histograms: dict[str, Any] = {}
+
+    def counted(self, app: Any) -> Any:
+        """Return the ASGI application, its requests counted."""
+
+        async def count(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "lifespan":
+                await app(scope, receive, send)
+                return
+            started_s = time.perf_counter()
+
+            async def note(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    self._note(scope, message["status"], time.perf_counter() - started_s)
+                await send(message)
+
+            self._under_way += 1
+            try:
+                await app(scope, receive, note)
+            finally:
+                self._under_way -= 1
+                self._ended.set()
+
+        return count
+
+    async def done(self) -> None:
+        """Return when nothing is under way, and the last answers have had the time to be read."""
+        while self._under_way:
+            self._ended.clear()
+            await self._ended.wait()
+        await asyncio.sleep(READ_WITHIN_S)
+
+    def _note(self, scope: Any, status: int, seconds: float) -> None:
+        # The router leaves there which route has matched, by then.
+        route = scope.get("path_template") or OTHER
+        method = scope["method"] if scope["method"] in METHODS else OTHER
+        labels = (route, method, int(status))
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters[labels] = metrics.requests.labels(route, method, str(int(status)))
+            self._histograms.setdefault(route, metrics.request_seconds.labels(route))
+        counter.inc()
+        self._histograms[route].observe(seconds)
