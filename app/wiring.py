@@ -5,10 +5,11 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
@@ -48,7 +49,7 @@ from app.store.repeatable import Repeatable
 from app.store.reports import Reports
 from app.store.salts import Salts
 from app.store.server import ServerEngine
-from app.store.statements import load_statements
+from app.store.statements import Statement, load_statements
 from app.store.store import Store
 from app.store.tenants import Tenants
 
@@ -68,6 +69,12 @@ def create_engine(settings: Settings) -> Engine:
         query_timeout_s=settings.query_timeout_ms / 1000,
         max_memory_bytes=settings.embedded_max_memory_bytes,
     )
+
+
+def create_analysts(settings: Settings, engine: Engine, statements: Mapping[str, Statement]) -> Analysts:
+    """The analysts of the engine's database, beside the user that the settings name."""
+    user = urlsplit(settings.clickhouse_url).username or "default"
+    return Analysts(engine, statements, service_user=unquote(user))
 
 
 def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> Store:
@@ -101,7 +108,7 @@ def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clo
         salts=salts,
         removals=removals,
         administration=Administration(tenants, removals),
-        analysts=Analysts(engine, statements),
+        analysts=create_analysts(settings, engine, statements),
         inserts=commits(settings.commit_interval_ms, settings.commit_max_signals),
         repeatable=Repeatable(
             engine,

@@ -27,9 +27,11 @@ def test_a_run_says_what_it_will_do_and_what_it_leaves_out() -> None:
     assert said[2].startswith("tests: the short forms, about ")
     assert said[2].endswith("; the others: make test-deep")
     assert said[3] == "clickhouse: the embedded engine, and the server at clickhouse.test:8123/default"
-    assert said[4:6] == [
+    assert said[4:7] == [
         "skipped: the fault harness (deep), which starts a ClickHouse of its own; to run it: "
         "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE",
+        "skipped: what analysts see, on a ClickHouse with users of its own; to run it: "
+        "PULSEHOUSE_TEST_USERS_CLICKHOUSE",
         "skipped: the access log of a real website; to run it: PULSEHOUSE_TEST_ACCESS_LOG",
     ]
     assert "secret" not in run.stdout
