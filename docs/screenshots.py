@@ -31,7 +31,7 @@ SITE = "site_shop"
 GATHER_S = 60
 """How long the demo's visitors arrive before the pictures are taken: they have a past, but it does not click."""
 
-DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "device_scale_factor": 1.5}
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "device_scale_factor": 1.25}
 DARK_DESK = DESK | {"color_scheme": "dark"}
 WALL: dict[str, Any] = {"viewport": {"width": 1920, "height": 1080}, "device_scale_factor": 1}
 
@@ -39,7 +39,7 @@ SITE_PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
     "live-light": (f"?siteId={SITE}", DESK),
     "live-dark": (f"?siteId={SITE}&range=day&tab=country", DARK_DESK),
     "live-filter": (f"?siteId={SITE}&tab=referrer&country=FR", DESK),
-    "live-phone": (f"?siteId={SITE}", {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}),
+    "live-phone": (f"?siteId={SITE}", {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5}),
     "live-tablet": (f"?siteId={SITE}&tab=referrer", {"viewport": {"width": 820, "height": 1180}}),
     "live-kiosk": ("?siteId=site_shop&siteId=site_docs&kiosk&theme=dark", WALL),
     "live-kiosk-portrait": (f"?siteId={SITE}&kiosk&theme=light", {"viewport": {"width": 1080, "height": 1920}}),

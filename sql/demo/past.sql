@@ -28,4 +28,4 @@ SELECT
     {referrers:Array(String)}[1 + sipHash64(visitor, 'comes') % length({referrers:Array(String)})]
 FROM numbers(36000)
 -- The live visitors are others: towards them these become fewer, so that together they are not too many.
-WHERE sipHash64(visitor, 'is there') / pow(2, 64) < rate / 1.25 * least(1, (ago_s - 30 * step - {gap_s:UInt32}) / 150)
+WHERE sipHash64(visitor, 'is there') / pow(2, 64) < rate / 1.25 * least(1, (ago_s - 30 * step - {gap_s:UInt32}) / 260)
