@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import Api, Signals
 
+pytestmark = pytest.mark.cluster
+
 MINUTES = "minutes: a whole number from 1 to 1440"
 
 

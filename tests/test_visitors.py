@@ -25,6 +25,8 @@ from app.wiring import create_app
 from tests.conftest import Api, MakeApi
 from tests.kit.waiting import GIVE_UP_S, until
 
+pytestmark = pytest.mark.cluster
+
 HOUR_S = 3600
 
 
