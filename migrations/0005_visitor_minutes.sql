@@ -28,7 +28,8 @@ PARTITION BY toDate(minute)
 PRIMARY KEY (site, minute)
 ORDER BY (site, minute, visitor_id)
 TTL minute + INTERVAL 32 DAY
-SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1, merge_selector_base = 8, index_granularity = 256,
-    min_compress_block_size = 4096, max_compress_block_size = 16384, min_bytes_for_wide_part = 1000000,
+SETTINGS non_replicated_deduplication_window = 100000, replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 604800, ttl_only_drop_parts = 1, merge_selector_base = 8,
+    index_granularity = 256, min_compress_block_size = 4096, max_compress_block_size = 16384, min_bytes_for_wide_part = 1000000,
     string_serialization_version = 'single_stream', default_compression_codec = 'LZ4', auto_statistics_types = ''
 COMMENT 'Minute buckets per visitor: activity, pageviews, the latest page and the latest source'
