@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
+from app.http.access_log import AccessLog
 from app.http.answers import EXCEPTION_HANDLERS
 from app.http.batch import batch_handlers
 from app.http.bodies import Bodies
@@ -33,104 +34,58 @@ from app.http.static import STATIC_HANDLERS
 from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
 from app.http.work import Work
-from app.process import configure_logging, end_with_parent, spare_garbage_collector
+from app.log import configure_logging
+from app.parts import Parts, create_cluster, create_server_engine
+from app.process import end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
-from app.store.administration import Administration
-from app.store.analysts import Analysts
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
-from app.store.inserts import GroupCommit
-from app.store.intake import Intake
-from app.store.overview import Overviews
-from app.store.reads import RealtimeReads
-from app.store.removals import Removals
-from app.store.repeatable import Repeatable
-from app.store.reports import Reports
-from app.store.salts import Salts
-from app.store.server import ServerEngine
 from app.store.statements import load_statements
 from app.store.store import Store
-from app.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
 
 
+def read_settings_and_log(role: str, environment: Mapping[str, str]) -> Settings:
+    """Return the settings, and have this process log by them. Raises StartupError for one that is wrong.
+
+    What is said of a wrong setting is said in the format asked for already.
+    """
+    configure_logging(role, as_json=environment.get("PULSEHOUSE_LOG_FORMAT") == "json")
+    settings = read_settings(environment)
+    configure_logging(role, as_json=settings.log_format == "json", level=settings.log_level)
+    return settings
+
+
 def create_engine(settings: Settings) -> Engine:
     """The engine that the settings name. Raises StartupError for a URL that is none."""
-    if settings.clickhouse_url:
-        return ServerEngine(
-            settings.clickhouse_url,
-            query_timeout_s=settings.query_timeout_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
+    if "," in settings.clickhouse_url:
+        raise StartupError(
+            "PULSEHOUSE_CLICKHOUSE_URL: several nodes are of a cluster; name it in PULSEHOUSE_CLICKHOUSE_CLUSTER"
         )
+    if settings.clickhouse_url:
+        return create_server_engine(settings, settings.clickhouse_url)
     return EmbeddedEngine(
         Path(settings.data_dir).expanduser(),
         query_timeout_s=settings.query_timeout_ms / 1000,
         max_memory_bytes=settings.embedded_max_memory_bytes,
+        backup_folder=backup_folder(settings),
     )
+
+
+def backup_folder(settings: Settings) -> Path:
+    """Where the embedded engine has its backups."""
+    return Path(settings.backup_dir or Path(settings.data_dir) / "backups").expanduser().absolute()
 
 
 def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> Store:
-    """The store on the engine that the settings name, or on another. Raises StartupError for settings or SQL files
-    that are not what they must be."""
-    engine = engine or create_engine(settings)
+    """The store on the engine or the cluster that the settings name, or on another engine. Raises StartupError for
+    settings or SQL files that are not what they must be."""
     statements = load_statements()
-    salts = Salts(engine, statements)
-    tenants = Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000)
-    removals = Removals(engine, statements, tenants, delay_ms=settings.removal_delay_ms)
-
-    def commits(interval_ms: int, max_group_signals: int) -> GroupCommit:
-        return GroupCommit(
-            engine,
-            statements,
-            timeout_s=settings.commit_timeout_ms / 1000,
-            interval_s=interval_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
-            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
-            max_group_signals=max_group_signals,
-            max_group_bytes=settings.commit_max_bytes,
-            max_queue_signals=settings.queue_max_signals,
-            max_queue_bytes=settings.queue_max_bytes,
-        )
-
-    return Store(
-        engine,
-        statements,
-        clock,
-        tenants=tenants,
-        salts=salts,
-        removals=removals,
-        administration=Administration(tenants, removals),
-        analysts=Analysts(engine, statements),
-        inserts=commits(settings.commit_interval_ms, settings.commit_max_signals),
-        repeatable=Repeatable(
-            engine,
-            statements,
-            clock,
-            commits(settings.repeatable_interval_ms, 1),
-            timeout_s=settings.commit_timeout_ms / 1000,
-            max_waiting_signals=settings.queue_max_signals,
-        ),
-        intake=Intake(salts, clock),
-        reads=RealtimeReads(
-            engine,
-            statements,
-            clock,
-            timeout_s=settings.query_timeout_ms / 1000,
-            max_statements=settings.query_max_statements,
-            max_sites=settings.query_max_sites,
-            shared_max_rows=settings.query_shared_max_rows,
-        ),
-        overviews=Overviews(engine, statements, clock, timeout_s=settings.query_timeout_ms / 1000),
-        reports=Reports(
-            engine,
-            statements,
-            clock,
-            timeout_s=settings.query_timeout_ms / 1000,
-            max_statements=settings.report_max_statements,
-        ),
-        refresh_s=settings.directory_refresh_ms / 1000,
-    )
+    parts = Parts(settings, statements, clock)
+    if settings.clickhouse_cluster and engine is None:
+        return parts.on_cluster(create_cluster(settings, statements))
+    return parts.on_engine(engine or create_engine(settings))
 
 
 def create_work(settings: Settings, store: Store) -> Work:
@@ -198,6 +153,8 @@ def create_app(settings: Settings, store: Store, work: Work | None = None) -> An
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
+    if settings.access_log != "off":
+        app.asgi_handler = AccessLog(app.asgi_handler, whole=settings.access_log == "requests")
     counted = work.requests.counted(app)
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(counted, trusted) if trusted else counted
@@ -256,8 +213,7 @@ def trusted_proxies(settings: Settings) -> list[str]:
 
 def create_worker() -> Any:
     """The application of one granian worker, by the settings in its environment."""
-    configure_logging()
+    settings = read_settings_and_log("worker", os.environ)
     end_with_parent()
     log.info("worker %d starts", os.getpid())
-    settings = read_settings(os.environ)
     return create_app(settings, create_store(settings))

@@ -13,6 +13,8 @@ from app.settings import Settings
 from app.store.statements import load_statements
 from tests.conftest import Api, MakeApi, Signals
 
+pytestmark = pytest.mark.cluster
+
 NOT_FOUND = (404, {"error": "Not found"})
 DENIED = (403, {"error": "Access denied"})
 NOW = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -111,6 +113,7 @@ WRONG_SITES = [
 ]
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(("body", "error"), WRONG_SITES, ids=range(len(WRONG_SITES)))
 async def test_a_wrong_site_is_refused_by_the_name_of_its_field(api: Api, body: Any, error: str) -> None:
     status, answer = await call(api, "POST", "/api/sites", body)
@@ -123,6 +126,7 @@ async def test_more_than_a_thousand_sites_are_too_many(api: Api) -> None:
     assert await call(api, "POST", "/api/sites", body) == (413, {"error": "sites: at most 1000 in one request"})
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("body", "error"),
     [
@@ -164,6 +168,7 @@ async def test_keys_are_made_listed_and_revoked(api: Api) -> None:
     assert (await call(api, "POST", "/api/keys", {"scope": "admin"}))[1]["expiresAt"] is None
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [

@@ -6,6 +6,8 @@ import pytest
 
 from tests.conftest import Api, Signals
 
+pytestmark = pytest.mark.cluster
+
 BY = "by: use one of page, country, referrer, utmSource, utmMedium, utmCampaign"
 
 
@@ -149,6 +151,7 @@ async def test_signals_further_ahead_than_the_clocks_may_differ_count_nowhere(ap
 # Order of checks, status codes and error bodies.
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("query", "error"),
     [
@@ -169,6 +172,7 @@ async def test_a_parameter_that_is_not_what_it_must_be_is_400_before_the_site_is
     assert (response.status_code, response.json()) == (400, {"error": error})
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize("path", ["/api/realtime/breakdown?by=page", "/api/realtime/history?minutes=5"])
 async def test_the_checks_and_headers_are_those_of_a_poll(api: Api, path: str) -> None:
     await api.add_site("foreign", tenant="rival", domain="rival.example")

@@ -126,6 +126,7 @@ async def test_a_long_user_agent_is_cut_as_that_of_a_visitor_is(api: Api, log_of
     assert (await api.realtime())["activeVisitors"] == 1
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("referrer", "host"),
     [

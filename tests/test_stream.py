@@ -313,6 +313,7 @@ async def test_streams_are_bounded_by_their_sites(door: Callable[..., Door]) -> 
     assert (over.status, over.headers["retry-after"]) == (503, "1")
 
 
+@pytest.mark.any_engine
 @pytest.mark.parametrize(
     ("query", "status", "error"),
     [
