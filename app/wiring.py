@@ -5,11 +5,10 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
@@ -34,36 +33,26 @@ from app.http.static import STATIC_HANDLERS
 from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
 from app.http.work import Work
+from app.parts import Parts, analysts_of, create_cluster, create_server_engine
 from app.process import configure_logging, end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
-from app.store.administration import Administration
 from app.store.analysts import Analysts
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
-from app.store.inserts import GroupCommit
-from app.store.intake import Intake
-from app.store.overview import Overviews
-from app.store.reads import RealtimeReads
-from app.store.removals import Removals
-from app.store.repeatable import Repeatable
-from app.store.reports import Reports
-from app.store.salts import Salts
-from app.store.server import ServerEngine
-from app.store.statements import Statement, load_statements
+from app.store.statements import load_statements
 from app.store.store import Store
-from app.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
 
 
 def create_engine(settings: Settings) -> Engine:
     """The engine that the settings name. Raises StartupError for a URL that is none."""
-    if settings.clickhouse_url:
-        return ServerEngine(
-            settings.clickhouse_url,
-            query_timeout_s=settings.query_timeout_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
+    if "," in settings.clickhouse_url:
+        raise StartupError(
+            "PULSEHOUSE_CLICKHOUSE_URL: several nodes are of a cluster; name it in PULSEHOUSE_CLICKHOUSE_CLUSTER"
         )
+    if settings.clickhouse_url:
+        return create_server_engine(settings, settings.clickhouse_url)
     return EmbeddedEngine(
         Path(settings.data_dir).expanduser(),
         query_timeout_s=settings.query_timeout_ms / 1000,
@@ -71,73 +60,24 @@ def create_engine(settings: Settings) -> Engine:
     )
 
 
-def create_analysts(settings: Settings, engine: Engine, statements: Mapping[str, Statement]) -> Analysts:
-    """The analysts of the engine's database, beside the user that the settings name."""
-    user = urlsplit(settings.clickhouse_url).username or "default"
-    return Analysts(engine, statements, service_user=unquote(user))
-
-
 def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> Store:
-    """The store on the engine that the settings name, or on another. Raises StartupError for settings or SQL files
-    that are not what they must be."""
-    engine = engine or create_engine(settings)
+    """The store on the engine or the cluster that the settings name, or on another engine. Raises StartupError for
+    settings or SQL files that are not what they must be."""
     statements = load_statements()
-    salts = Salts(engine, statements)
-    tenants = Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000)
-    removals = Removals(engine, statements, tenants, delay_ms=settings.removal_delay_ms)
+    parts = Parts(settings, statements, clock)
+    if settings.clickhouse_cluster and engine is None:
+        return parts.on_cluster(create_cluster(settings, statements))
+    return parts.on_engine(engine or create_engine(settings))
 
-    def commits(interval_ms: int, max_group_signals: int) -> GroupCommit:
-        return GroupCommit(
-            engine,
-            statements,
-            timeout_s=settings.commit_timeout_ms / 1000,
-            interval_s=interval_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
-            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
-            max_group_signals=max_group_signals,
-            max_group_bytes=settings.commit_max_bytes,
-            max_queue_signals=settings.queue_max_signals,
-            max_queue_bytes=settings.queue_max_bytes,
+
+def create_analysts(settings: Settings) -> Analysts:
+    """The analysts of the database that the settings name, which is not opened. Raises StartupError on a cluster."""
+    if settings.clickhouse_cluster:
+        raise StartupError(
+            "PULSEHOUSE_CLICKHOUSE_CLUSTER: analysts are for one machine; on a cluster their policies would be missing "
+            "on the tables of the shards"
         )
-
-    return Store(
-        engine,
-        statements,
-        clock,
-        tenants=tenants,
-        salts=salts,
-        removals=removals,
-        administration=Administration(tenants, removals),
-        analysts=create_analysts(settings, engine, statements),
-        inserts=commits(settings.commit_interval_ms, settings.commit_max_signals),
-        repeatable=Repeatable(
-            engine,
-            statements,
-            clock,
-            commits(settings.repeatable_interval_ms, 1),
-            timeout_s=settings.commit_timeout_ms / 1000,
-            max_waiting_signals=settings.queue_max_signals,
-        ),
-        intake=Intake(salts, clock),
-        reads=RealtimeReads(
-            engine,
-            statements,
-            clock,
-            timeout_s=settings.query_timeout_ms / 1000,
-            max_statements=settings.query_max_statements,
-            max_sites=settings.query_max_sites,
-            shared_max_rows=settings.query_shared_max_rows,
-        ),
-        overviews=Overviews(engine, statements, clock, timeout_s=settings.query_timeout_ms / 1000),
-        reports=Reports(
-            engine,
-            statements,
-            clock,
-            timeout_s=settings.query_timeout_ms / 1000,
-            max_statements=settings.report_max_statements,
-        ),
-        refresh_s=settings.directory_refresh_ms / 1000,
-    )
+    return analysts_of(settings, create_engine(settings), load_statements())
 
 
 def create_work(settings: Settings, store: Store) -> Work:

@@ -13,6 +13,7 @@ ENGINE = AggregatingMergeTree
 PARTITION BY toDate(minute)
 ORDER BY (site, minute)
 TTL minute + INTERVAL 2 DAY
-SETTINGS non_replicated_deduplication_window = 100000, ttl_only_drop_parts = 1, index_granularity = 256,
+SETTINGS non_replicated_deduplication_window = 100000, replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 604800, ttl_only_drop_parts = 1, index_granularity = 256,
     min_compress_block_size = 4096, max_compress_block_size = 16384, default_compression_codec = 'LZ4', auto_statistics_types = ''
 COMMENT 'The feed of newest pageviews: at most 10 per site and minute; not a complete record'

@@ -10,10 +10,9 @@ from app.client.plain_text import clean
 from app.domain.analysts import clean_analyst_name, make_analyst
 from app.domain.errors import InvalidValue
 from app.settings import read_settings
-from app.store.analysts import AnalystRow, Analysts, Finding, Found
-from app.store.statements import load_statements
+from app.store.analysts import AnalystRow, Finding, Found
 from app.store.store import Store
-from app.wiring import create_analysts, create_engine
+from app.wiring import create_analysts
 
 WHAT_TO_DO: dict[Finding, tuple[str, str]] = {
     "no_policy": (
@@ -64,6 +63,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
     """Print the SQL that makes a user of ClickHouse for an analyst, or run it. The password is shown once."""
     with usage_errors():
         new = make_analyst(name, tenant)
+    analysts = create_analysts(read_settings(os.environ))
     if apply:
 
         async def work(store: Store) -> None:
@@ -72,7 +72,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
             await store.analysts.add(new)
 
         with_store(work)
-    script = "" if apply else _analysts().script_to_add(new)
+    script = "" if apply else analysts.script_to_add(new)
     if as_json:
         made = {"name": new.name, "tenant": new.tenant, "password": new.password}
         print_json(made if apply else made | {"sql": script})
@@ -90,6 +90,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
 @as_json_option
 def remove(name: str, apply: bool, as_json: bool) -> None:
     """Print the SQL that removes an analyst's user, or run it."""
+    analysts = create_analysts(read_settings(os.environ))
     if apply:
 
         async def work(store: Store) -> None:
@@ -98,7 +99,7 @@ def remove(name: str, apply: bool, as_json: bool) -> None:
             await store.analysts.remove(name)
 
         with_store(work)
-    script = "" if apply else _analysts().script_to_remove(name)
+    script = "" if apply else analysts.script_to_remove(name)
     if as_json:
         print_json({"name": name, "removed": True} if apply else {"name": name, "sql": script})
     else:
@@ -109,13 +110,14 @@ def remove(name: str, apply: bool, as_json: bool) -> None:
 @apply_option
 def role(apply: bool) -> None:
     """Print the SQL that brings the role of all analysts to this version's tables, or run it; after an upgrade."""
+    analysts = create_analysts(read_settings(os.environ))
     if apply:
 
         async def work(store: Store) -> None:
             await store.analysts.make_role()
 
         with_store(work)
-    click.echo("the role pulsehouse_analyst is up to date\n" if apply else _analysts().script_to_make_role(), nl=False)
+    click.echo("the role pulsehouse_analyst is up to date\n" if apply else analysts.script_to_make_role(), nl=False)
 
 
 @analyst.command("list")
@@ -153,9 +155,3 @@ def audit(as_json: bool) -> None:
             click.echo("nothing: every analyst sees the rows of their tenant alone")
     if found:
         raise SystemExit(1)
-
-
-def _analysts() -> Analysts:
-    """What writes the SQL for the database of the settings, without a connection to it."""
-    settings = read_settings(os.environ)
-    return create_analysts(settings, create_engine(settings), load_statements())

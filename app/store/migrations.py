@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,9 @@ from app.store.engine import Engine, Result, decode_rows
 from app.store.statements import MIGRATIONS_FOLDER, Statement
 
 log = logging.getLogger(__name__)
+
+Apply = Callable[[Statement], Awaitable[None]]
+"""Carries out the statement of a migration."""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -45,8 +48,10 @@ def load_migrations(folder: Path = MIGRATIONS_FOLDER) -> list[Migration]:
     return migrations
 
 
-async def migrate(engine: Engine, statements: Mapping[str, Statement], migrations: list[Migration]) -> list[str]:
-    """Apply what is missing and return the names of what was applied.
+async def migrate(
+    engine: Engine, statements: Mapping[str, Statement], migrations: list[Migration], apply: Apply | None = None
+) -> list[str]:
+    """Apply what is missing and return the names of what was applied; `apply` carries out a migration's statement.
 
     Several instances may do this at once: every statement is safe to run twice, and the ledger keeps one row per
     number. Raises StartupError when the ledger and the files disagree, EngineError when ClickHouse fails.
@@ -58,7 +63,7 @@ async def migrate(engine: Engine, statements: Mapping[str, Statement], migration
     done = []
     for migration in migrations:
         if migration.version not in applied:
-            await engine.execute(migration.statement)
+            await (apply or engine.execute)(migration.statement)
             await engine.execute(
                 statements["ledger/record"],
                 {"version": migration.version, "name": migration.name, "sha256": migration.sha256},
