@@ -56,9 +56,9 @@ def create_cluster(settings: Settings, statements: Mapping[str, Statement]) -> C
     return Cluster(settings.clickhouse_cluster, nodes, statements, replicated=settings.clickhouse_replicated)
 
 
-def analysts_of(settings: Settings, engine: Engine, statements: Mapping[str, Statement]) -> Analysts:
+def create_analysts(settings: Settings, engine: Engine, statements: Mapping[str, Statement]) -> Analysts:
     """The analysts of the engine's database, beside the user that the settings name."""
-    user = urlsplit(settings.clickhouse_url).username or "default"
+    user = urlsplit(settings.clickhouse_url.partition(",")[0]).username or "default"
     return Analysts(engine, statements, service_user=unquote(user))
 
 
@@ -136,7 +136,7 @@ class Parts:
             salts=salts,
             removals=removals,
             administration=Administration(tenants, removals),
-            analysts=analysts_of(self._settings, engine, self._statements),
+            analysts=create_analysts(self._settings, engine, self._statements),
             intake=Intake(salts, self._clock),
             repeatable=repeatable,
             refresh_s=self._settings.directory_refresh_ms / 1000,

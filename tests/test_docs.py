@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 from xml.etree import ElementTree
 
 import msgspec
@@ -52,6 +52,8 @@ def test_a_setting_is_documented_with_its_default_and_bounds(field: msgspec.stru
     (meta,) = getattr(field.type, "__metadata__", (None,))
     if meta:
         assert bounds == (f"at least {meta.ge}" if meta.le is None else f"{meta.ge} to {meta.le}")
+    if get_origin(field.type) is Literal:
+        assert bounds == ", ".join(f"`{value}`" for value in get_args(field.type))
     assert meaning
 
 

@@ -8,11 +8,13 @@ from app.cli.database import with_store
 from app.cli.output import as_json_option, print_json, print_table, usage_errors
 from app.client.plain_text import clean
 from app.domain.analysts import clean_analyst_name, make_analyst
-from app.domain.errors import InvalidValue
+from app.domain.errors import InvalidValue, StartupError
+from app.parts import create_analysts
 from app.settings import read_settings
-from app.store.analysts import AnalystRow, Finding, Found
+from app.store.analysts import AnalystRow, Analysts, Finding, Found
+from app.store.statements import load_statements
 from app.store.store import Store
-from app.wiring import create_analysts
+from app.wiring import create_engine
 
 WHAT_TO_DO: dict[Finding, tuple[str, str]] = {
     "no_policy": (
@@ -63,7 +65,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
     """Print the SQL that makes a user of ClickHouse for an analyst, or run it. The password is shown once."""
     with usage_errors():
         new = make_analyst(name, tenant)
-    analysts = create_analysts(read_settings(os.environ))
+    analysts = _analysts()
     if apply:
 
         async def work(store: Store) -> None:
@@ -90,7 +92,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
 @as_json_option
 def remove(name: str, apply: bool, as_json: bool) -> None:
     """Print the SQL that removes an analyst's user, or run it."""
-    analysts = create_analysts(read_settings(os.environ))
+    analysts = _analysts()
     if apply:
 
         async def work(store: Store) -> None:
@@ -110,7 +112,7 @@ def remove(name: str, apply: bool, as_json: bool) -> None:
 @apply_option
 def role(apply: bool) -> None:
     """Print the SQL that brings the role of all analysts to this version's tables, or run it; after an upgrade."""
-    analysts = create_analysts(read_settings(os.environ))
+    analysts = _analysts()
     if apply:
 
         async def work(store: Store) -> None:
@@ -155,3 +157,14 @@ def audit(as_json: bool) -> None:
             click.echo("nothing: every analyst sees the rows of their tenant alone")
     if found:
         raise SystemExit(1)
+
+
+def _analysts() -> Analysts:
+    """The analysts of the database that the settings name, which is not opened. Raises StartupError on a cluster."""
+    settings = read_settings(os.environ)
+    if settings.clickhouse_cluster:
+        raise StartupError(
+            "PULSEHOUSE_CLICKHOUSE_CLUSTER: analysts are for one machine; on a cluster their policies would be missing "
+            "on the tables of the shards"
+        )
+    return create_analysts(settings, create_engine(settings), load_statements())
