@@ -7,7 +7,7 @@ QUIET := --disable-pip-version-check --quiet
 ATTACKS := faults,hostile,costly,large,stopped,proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-deep faults bench bench-quick lint format lock release clean
+.PHONY: help setup install demo test test-deep test-cluster faults bench bench-quick lint format lock release clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -50,11 +50,14 @@ install: ## Install what production needs into TO=/opt/pulsehouse; EMBEDDED=1 ad
 demo: setup ## Run the whole service on simulated visitors
 	@$(VENV)/bin/pulsehouse demo
 
-test: setup ## Run the tests, on the embedded engine and on a server where there is one; 5 minutes
+test: setup ## Run the tests, on the embedded engine and on a server where there is one; 3 minutes
 	@$(VENV)/bin/pytest -n auto
 
 test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 3 minutes
 	@$(VENV)/bin/pytest -n auto -m deep --hypothesis-profile deep
+
+test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; a minute
+	@$(VENV)/bin/pytest -n 0 -k cluster tests
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
 	@$(VENV)/bin/python -m bench --output bench/results.json

@@ -18,6 +18,12 @@ directory_refreshed = Gauge(
     "When sites and keys were last known to be fresh, Unix time; of the worker that is worst off",
     multiprocess_mode="livemin",
 )
+shard_answers = Gauge(
+    "pulsehouse_shard_answers",
+    "1 where a node of the shard answers, else 0; of the worker that is worst off; on a cluster only",
+    ["shard"],
+    multiprocess_mode="livemin",
+)
 signals_committed = Counter("pulsehouse_signals_committed", "Signals committed to ClickHouse")
 signals_refused_as_bot = Counter("pulsehouse_signals_refused_as_bot", "Signals of bots and crawlers, not stored")
 signals_queued = Gauge(

@@ -21,6 +21,9 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     """The settings, their defaults and bounds; docs/operations.md explains each."""
 
     clickhouse_url: str = ""
+    clickhouse_cluster: str = ""
+    clickhouse_replicated: bool = False
+    insert_quorum_replicas: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     data_dir: str = user_data_dir("pulsehouse", appauthor=False)
     backup_dir: str = ""
     trusted_proxies: str = ""
@@ -81,14 +84,28 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             f"PULSEHOUSE_DIRECTORY_REFRESH_MS: {refresh_ms} is above PULSEHOUSE_DIRECTORY_MAX_AGE_MS ({max_age_ms}), "
             "so most requests would be answered 503; use a smaller number"
         )
+    if settings.insert_quorum_replicas and not settings.clickhouse_replicated:
+        raise StartupError("PULSEHOUSE_INSERT_QUORUM_REPLICAS needs PULSEHOUSE_CLICKHOUSE_REPLICATED=true")
+    if settings.clickhouse_replicated and not settings.clickhouse_cluster:
+        raise StartupError("PULSEHOUSE_CLICKHOUSE_REPLICATED needs PULSEHOUSE_CLICKHOUSE_CLUSTER")
+    if settings.clickhouse_cluster and not settings.clickhouse_url:
+        raise StartupError("PULSEHOUSE_CLICKHOUSE_CLUSTER needs PULSEHOUSE_CLICKHOUSE_URL, which names its nodes")
     return settings
 
 
 def _expected(field: msgspec.structs.FieldInfo) -> str:
     """What a field must be, in words: one of some, or a number with the unit that its name ends in."""
+    if field.type is bool:
+        return "true or false"
     if get_origin(field.type) is Literal:
         return f"one of {', '.join(get_args(field.type))}"
     (bounds,) = field.type.__metadata__
-    unit = "milliseconds" if field.name.endswith("_ms") else field.name.rpartition("_max_")[2].replace("_", " ")
+    unit = _unit(field.name)
     limits = f"of at least {bounds.ge}" if bounds.le is None else f"from {bounds.ge} to {bounds.le}"
     return f"a whole number of {unit} {limits}"
+
+
+def _unit(name: str) -> str:
+    if name.endswith("_ms"):
+        return "milliseconds"
+    return "replicas" if name.endswith("_replicas") else name.rpartition("_max_")[2].replace("_", " ")

@@ -35,24 +35,13 @@ from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
 from app.http.work import Work
 from app.log import configure_logging
+from app.parts import Parts, create_cluster, create_server_engine
 from app.process import end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
-from app.store.administration import Administration
-from app.store.analysts import Analysts
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
-from app.store.inserts import GroupCommit
-from app.store.intake import Intake
-from app.store.overview import Overviews
-from app.store.reads import RealtimeReads
-from app.store.removals import Removals
-from app.store.repeatable import Repeatable
-from app.store.reports import Reports
-from app.store.salts import Salts
-from app.store.server import ServerEngine
 from app.store.statements import load_statements
 from app.store.store import Store
-from app.store.tenants import Tenants
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +59,12 @@ def read_settings_and_log(role: str, environment: Mapping[str, str]) -> Settings
 
 def create_engine(settings: Settings) -> Engine:
     """The engine that the settings name. Raises StartupError for a URL that is none."""
-    if settings.clickhouse_url:
-        return ServerEngine(
-            settings.clickhouse_url,
-            query_timeout_s=settings.query_timeout_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
+    if "," in settings.clickhouse_url:
+        raise StartupError(
+            "PULSEHOUSE_CLICKHOUSE_URL: several nodes are of a cluster; name it in PULSEHOUSE_CLICKHOUSE_CLUSTER"
         )
+    if settings.clickhouse_url:
+        return create_server_engine(settings, settings.clickhouse_url)
     return EmbeddedEngine(
         Path(settings.data_dir).expanduser(),
         query_timeout_s=settings.query_timeout_ms / 1000,
@@ -90,66 +79,13 @@ def backup_folder(settings: Settings) -> Path:
 
 
 def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> Store:
-    """The store on the engine that the settings name, or on another. Raises StartupError for settings or SQL files
-    that are not what they must be."""
-    engine = engine or create_engine(settings)
+    """The store on the engine or the cluster that the settings name, or on another engine. Raises StartupError for
+    settings or SQL files that are not what they must be."""
     statements = load_statements()
-    salts = Salts(engine, statements)
-    tenants = Tenants(engine, statements, max_age_s=settings.directory_max_age_ms / 1000)
-    removals = Removals(engine, statements, tenants, delay_ms=settings.removal_delay_ms)
-
-    def commits(interval_ms: int, max_group_signals: int) -> GroupCommit:
-        return GroupCommit(
-            engine,
-            statements,
-            timeout_s=settings.commit_timeout_ms / 1000,
-            interval_s=interval_ms / 1000,
-            insert_timeout_s=settings.insert_timeout_ms / 1000,
-            insert_timeout_max_s=settings.insert_timeout_max_ms / 1000,
-            max_group_signals=max_group_signals,
-            max_group_bytes=settings.commit_max_bytes,
-            max_queue_signals=settings.queue_max_signals,
-            max_queue_bytes=settings.queue_max_bytes,
-        )
-
-    return Store(
-        engine,
-        statements,
-        clock,
-        tenants=tenants,
-        salts=salts,
-        removals=removals,
-        administration=Administration(tenants, removals),
-        analysts=Analysts(engine, statements),
-        inserts=commits(settings.commit_interval_ms, settings.commit_max_signals),
-        repeatable=Repeatable(
-            engine,
-            statements,
-            clock,
-            commits(settings.repeatable_interval_ms, 1),
-            timeout_s=settings.commit_timeout_ms / 1000,
-            max_waiting_signals=settings.queue_max_signals,
-        ),
-        intake=Intake(salts, clock),
-        reads=RealtimeReads(
-            engine,
-            statements,
-            clock,
-            timeout_s=settings.query_timeout_ms / 1000,
-            max_statements=settings.query_max_statements,
-            max_sites=settings.query_max_sites,
-            shared_max_rows=settings.query_shared_max_rows,
-        ),
-        overviews=Overviews(engine, statements, clock, timeout_s=settings.query_timeout_ms / 1000),
-        reports=Reports(
-            engine,
-            statements,
-            clock,
-            timeout_s=settings.query_timeout_ms / 1000,
-            max_statements=settings.report_max_statements,
-        ),
-        refresh_s=settings.directory_refresh_ms / 1000,
-    )
+    parts = Parts(settings, statements, clock)
+    if settings.clickhouse_cluster and engine is None:
+        return parts.on_cluster(create_cluster(settings, statements))
+    return parts.on_engine(engine or create_engine(settings))
 
 
 def create_work(settings: Settings, store: Store) -> Work:

@@ -20,5 +20,6 @@ CREATE TABLE IF NOT EXISTS sites
 )
 ENGINE = ReplacingMergeTree(updated_at)
 ORDER BY id
-SETTINGS non_replicated_deduplication_window = 1000
+SETTINGS non_replicated_deduplication_window = 1000, replicated_deduplication_window = 1000,
+    replicated_deduplication_window_seconds = 604800
 COMMENT 'Websites and their owners; read with FINAL'

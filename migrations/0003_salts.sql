@@ -13,5 +13,6 @@ CREATE TABLE IF NOT EXISTS salts
 ENGINE = MergeTree
 PARTITION BY day
 ORDER BY day
-SETTINGS non_replicated_deduplication_window = 1000, old_parts_lifetime = 1
+SETTINGS non_replicated_deduplication_window = 1000, replicated_deduplication_window = 1000,
+    replicated_deduplication_window_seconds = 604800, old_parts_lifetime = 1
 COMMENT 'Salts of the visitor hash; one row per day, deleted after use'

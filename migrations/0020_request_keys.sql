@@ -14,5 +14,6 @@ CREATE TABLE IF NOT EXISTS request_keys
 ENGINE = MergeTree
 ORDER BY id
 TTL toDateTime(received_at) + INTERVAL 1 HOUR
-SETTINGS non_replicated_deduplication_window = 100000, index_granularity = 256, auto_statistics_types = ''
+SETTINGS non_replicated_deduplication_window = 100000, replicated_deduplication_window = 100000,
+    replicated_deduplication_window_seconds = 604800, index_granularity = 256, auto_statistics_types = ''
 COMMENT 'Requests with an Idempotency-Key, each once'

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,26 +13,33 @@ import httpx
 import hypothesis
 import pytest
 
+from app.parts import Parts
 from app.process import spare_garbage_collector
 from app.settings import Settings
+from app.store.cluster import Cluster
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
 from app.store.server import ServerEngine
-from app.store.statements import Statement
+from app.store.statements import Statement, load_statements
 from app.store.store import Store
 from app.wiring import create_app, create_store
+from tests.kit.clusters import cluster_of, own_engines
 from tests.kit.databases import drop, new_name, url_of
 from tests.kit.ports import free_port
 from tests.kit.user_agents import BROWSER
 from tests.kit.waiting import GIVE_UP_S
 
 SERVER = pytest.StashKey[str]()
+CLUSTER = pytest.StashKey[str]()
 WHY_NO_SERVER = pytest.StashKey[str]()
 CONTAINER = pytest.StashKey[Any]()
 FOUND = "server and why there is none"
 IMAGE = "clickhouse/clickhouse-server:26.8"
 
 VARIABLES = {
+    "PULSEHOUSE_TEST_CLUSTER_URLS": "what runs on a cluster named pulsehouse; the nodes' addresses, with commas",
+    "PULSEHOUSE_TEST_KEEPER_URL": "the making of tables with replicas, on a server with Keeper",
+    "PULSEHOUSE_TEST_CLUSTER_NODES": "a shard that is stopped; JSON, the `pid` of each node",
     "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
     "PULSEHOUSE_TEST_USERS_CLICKHOUSE": "what analysts see, on a ClickHouse with users of its own",
     "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
@@ -61,6 +69,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find a ClickHouse server: the one named, else a container where Docker answers, else none."""
+    config.stash[CLUSTER] = os.environ.get("PULSEHOUSE_TEST_CLUSTER_URLS", "")
     if hasattr(config, "workerinput"):
         config.stash[SERVER], config.stash[WHY_NO_SERVER] = config.workerinput[FOUND]
         return
@@ -100,7 +109,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will run, on which engines, about how long; what will not, and how to run it."""
     server = config.stash[SERVER]
     deep = config.option.markexpr == "deep"
-    form, minutes, others = ("long", 3, "make test") if deep else ("short", 5, "make test-deep")
+    form, minutes, others = ("long", 3, "make test") if deep else ("short", 3, "make test-deep")
     lines = [f"tests: the {form} forms, about {minutes} minutes for all on 2 idle cores; the others: {others}"]
     if server:
         lines.append(f"clickhouse: the embedded engine, and the server at {server.rpartition('@')[2]}")
@@ -119,7 +128,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses the service once per engine; once where the engine makes no difference."""
     if "engine_name" in metafunc.fixturenames:
         both = metafunc.config.stash[SERVER] and not metafunc.definition.get_closest_marker("any_engine")
-        metafunc.parametrize("engine_name", ["embedded", "server"] if both else ["embedded"], scope="module")
+        names = ["embedded", "server"] if both else ["embedded"]
+        if metafunc.config.stash[CLUSTER] and metafunc.definition.get_closest_marker("cluster"):
+            names.append("cluster")
+        metafunc.parametrize("engine_name", names, scope="module")
 
 
 @pytest.fixture(scope="session")
@@ -140,6 +152,15 @@ def server_url(server_or_none: str) -> str:
     if not url:
         pytest.skip("no ClickHouse server; set PULSEHOUSE_TEST_CLICKHOUSE_URL")
     return url
+
+
+@pytest.fixture(scope="session")
+def cluster_urls(pytestconfig: pytest.Config) -> list[str]:
+    """Addresses of the nodes of a cluster; the test is skipped where there is none."""
+    urls = pytestconfig.stash[CLUSTER]
+    if not urls:
+        pytest.skip("no cluster; set PULSEHOUSE_TEST_CLUSTER_URLS")
+    return urls.split(",")
 
 
 @pytest.fixture(scope="session")
@@ -228,12 +249,19 @@ class Api:
             return await self.client.post("/api/track", content=body, headers=headers)
         return await self.client.post("/api/track", json=body, headers=headers)
 
+    @property
+    def database(self) -> Engine:
+        """What has every table, on a cluster those of the whole."""
+        return self.store.cluster.lane(0) if self.store.cluster else self.store.engine
+
     async def select(self, sql: str) -> str:
         """Look into the database; tests only."""
-        return (await self.store.engine.fetch(Statement("test", sql + " FORMAT TSVRaw"))).decode().strip()
+        return (await self.database.fetch(Statement("test", sql + " FORMAT TSVRaw"))).decode().strip()
 
     async def execute(self, sql: str) -> None:
-        await self.store.engine.execute(Statement("test", sql))
+        """Change the tables, on a cluster those of each node; tests only."""
+        for database in own_engines(self.store.cluster) if self.store.cluster else [self.store.engine]:
+            await database.execute(Statement("test", sql))
 
 
 MakeApi = Callable[..., Awaitable[Api]]
@@ -278,18 +306,27 @@ TENANT_TABLES = ("sites", "api_keys", "salts", "analysts")
 class SharedDatabase:
     """A migrated database that tests use one after the other: most want the same tenant, and few change it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cluster: Cluster | None = None) -> None:
         self.engine = engine
+        self.cluster = cluster
         self.tokens: list[str] = []
         """Those of acme (see `api`) while the tables of tenants hold acme as it was made, and nothing else."""
 
     async def clear(self, *, keep_acme: bool) -> None:
         """Empty its tables, but for acme where it may stay and is as it was made."""
         tables = [*SIGNAL_TABLES]
-        if not (keep_acme and self.tokens):
+        if not (keep_acme and self.tokens) or self.cluster:
             self.tokens = []
             tables += TENANT_TABLES
-        await asyncio.gather(*(self.engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables))
+        engines = own_engines(self.cluster) if self.cluster else [self.engine]
+        empty = [engine.execute(Statement("test", f"TRUNCATE TABLE {table}")) for table in tables for engine in engines]
+        await asyncio.gather(*empty)
+
+    def open(self, settings: Settings, clock: Clock) -> Store:
+        """A store on it, as one service sees it."""
+        if self.cluster:
+            return Parts(settings, load_statements(), clock).on_cluster(self.cluster)
+        return create_store(settings, engine=EngineOfOneTest(self), clock=clock)
 
 
 class EngineOfOneTest:
@@ -304,7 +341,7 @@ class EngineOfOneTest:
         self.is_granted = shared.engine.is_granted
 
     async def execute(self, statement: Statement, *arguments: Any, **options: Any) -> None:
-        if statement.name != "track/insert_signals":
+        if not statement.name.startswith("track/"):
             self._shared.tokens = []
         await self._shared.engine.execute(statement, *arguments, **options)
 
@@ -314,20 +351,29 @@ class EngineOfOneTest:
 
 @pytest.fixture(scope="session")
 async def shared_databases(
-    server_or_none: str, embedded_folder: Path
+    server_or_none: str, embedded_folder: Path, pytestconfig: pytest.Config
 ) -> AsyncIterator[Callable[[str], Awaitable[SharedDatabase]]]:
-    """The shared database of an engine, by the engine's name."""
+    """The shared database of an engine or the cluster, by its name."""
     opened: dict[str, SharedDatabase] = {}
+    clusters = AsyncExitStack()
 
     async def shared_database(engine_name: str) -> SharedDatabase:
-        if engine_name not in opened:
+        if engine_name not in opened and engine_name == "cluster":
+            urls = pytestconfig.stash[CLUSTER].split(",")
+            cluster = await clusters.enter_async_context(cluster_of(urls, new_name()))
+            await cluster.prepare()
+            opened[engine_name] = SharedDatabase(cluster.control, cluster)
+        elif engine_name not in opened:
             engine = make_engine(engine_name, server_or_none, embedded_folder, new_name())
             await create_store(Settings(), engine=engine).prepare()
             opened[engine_name] = SharedDatabase(engine)
         return opened[engine_name]
 
     yield shared_database
+    await clusters.aclose()
     for shared in opened.values():
+        if shared.cluster:
+            continue
         await shared.engine.execute(Statement("test", f"DROP DATABASE {shared.engine.database}"))
         await shared.engine.close()
 
@@ -352,7 +398,7 @@ async def make_api(shared_database: SharedDatabase) -> AsyncIterator[MakeApi]:
     async def make(settings: Settings | None = None, clock: Clock | None = None, address: str = "203.0.113.7") -> Api:
         settings = settings or UNHURRIED
         clock = clock or Clock()
-        store = create_store(settings, engine=EngineOfOneTest(shared_database), clock=clock)
+        store = shared_database.open(settings, clock)
         await store.refresh()
         store.run()
         transport = httpx.ASGITransport(create_app(settings, store), client=(address, 50_000))

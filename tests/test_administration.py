@@ -13,6 +13,8 @@ from app.settings import Settings
 from app.store.statements import load_statements
 from tests.conftest import Api, MakeApi, Signals
 
+pytestmark = pytest.mark.cluster
+
 NOT_FOUND = (404, {"error": "Not found"})
 DENIED = (403, {"error": "Access denied"})
 NOW = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"

@@ -20,11 +20,13 @@ LAYERS = {
     "app.store": {"app.domain", "app.metrics"},
     "app.http": {"app.domain", "app.metrics", "app.store"},
     "app.client": {"app.domain"},
-    "app.wiring": {"app.domain", "app.settings", "app.log", "app.process", "app.store", "app.http"},
+    "app.parts": {"app.domain", "app.settings", "app.store"},
+    "app.wiring": {"app.domain", "app.settings", "app.log", "app.parts", "app.process", "app.store", "app.http"},
     "app.cli": {
         "app.domain",
         "app.settings",
         "app.log",
+        "app.parts",
         "app.process",
         "app.store",
         "app.http",
@@ -69,7 +71,7 @@ def test_imports_run_one_way() -> None:
         ("granian", {"app.wiring", "app.cli"}),
         ("httpx", {"app.client", "app.cli"}),
         ("rich_click", {"app.cli"}),
-        ("app.settings", {"app.wiring", "app.cli"}),
+        ("app.settings", {"app.parts", "app.wiring", "app.cli"}),
     ],
 )
 def test_a_library_stays_in_its_part(library: str, home: set[str]) -> None:

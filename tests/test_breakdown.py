@@ -6,6 +6,8 @@ import pytest
 
 from tests.conftest import Api, Signals
 
+pytestmark = pytest.mark.cluster
+
 BY = "by: use one of page, country, referrer, utmSource, utmMedium, utmCampaign"
 
 

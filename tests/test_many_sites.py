@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from app.domain.errors import Unavailable
+from app.domain.sites import site_key
 from app.store.engine import EngineError, Parameters
-from app.store.overview import Overviews, Reach
+from app.store.overview import Overview, Overviews, Reach
 from app.store.statements import Statement
 from tests.conftest import Api, Signals
 from tests.test_reads import Database, answers_of, hold, turn
@@ -181,21 +182,26 @@ async def test_overviews_asked_for_while_one_runs_share_the_next_one(api: Api) -
 
     class Slow:
         async def fetch(self, _statement: Statement, parameters: Parameters | None = None) -> bytes:
-            asked.append((parameters or {})["tenant"])
+            (key,) = (parameters or {})["sites"]
+            asked.append(key)
             await let.wait()
-            if "broken" in asked[-1]:
+            if key == site_key("site_broken"):
                 raise EngineError(None)
-            return b'["site_a",1,1,[0,0,0,0,1]]\n'
+            return b'{"data":[["%d",1,1,[0,0,0,0,1]]],"rows":1}' % key
 
-    overviews = Overviews(Slow(), {"overview": Statement("overview", "")}, api.clock, timeout_s=30)  # type: ignore[arg-type]
-    tasks = [asyncio.create_task(overviews.of(Reach("acme", "")))]
+    engine: Any = Slow()
+    overviews = Overviews(lambda ids: [(engine, ids)], {"overview": Statement("overview", "")}, api.clock, timeout_s=30)
+
+    def ask(tenant: str) -> asyncio.Task[Overview]:
+        return asyncio.create_task(overviews.of(Reach(tenant, ""), [f"site_{tenant}"]))
+
+    tasks = [ask("acme")]
     await turn()
-    for tenant in ("broken", "acme", "broken", "acme"):
-        tasks.append(asyncio.create_task(overviews.of(Reach(tenant, ""))))
+    tasks += [ask(tenant) for tenant in ("broken", "acme", "broken", "acme")]
     await turn()
     let.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
-    assert asked == ["acme", "broken", "acme"]
+    assert asked == [site_key(f"site_{tenant}") for tenant in ("acme", "broken", "acme")]
     assert [isinstance(answer, Unavailable) for answer in answers] == [False, True, False, True, False]
 
 

@@ -160,7 +160,7 @@ async def test_waiting_for_a_statement_is_measured(
     await until(lambda: running == 1)
     later = [asyncio.create_task(ask()) for _ in range(3)]
     await until(
-        lambda: api.store.inserts.queued == 4 if module is inserts else len(api.store.reads._asked["site_a"].later) == 3
+        lambda: api.store.inserts.queued == 4 if module is inserts else len(api.store.reads._asked["site_a"].later) == 3  # type: ignore[union-attr]
     )
     clock.now_s += 3
     later.append(asyncio.create_task(ask()))

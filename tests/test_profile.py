@@ -17,8 +17,8 @@ from app.domain.realtime import start_of_minute
 from app.domain.sites import site_key
 from app.settings import Settings
 from app.store.engine import Result, decode_rows
+from app.store.schema import UnfitSetting
 from app.store.statements import Statement, load_statements
-from app.store.store import UnfitSetting
 from app.store.tenants import EVER
 from tests.conftest import Api, MakeApi, Signals
 
@@ -103,13 +103,15 @@ async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, clie
         "realtime": {"sites": [site_key("site_a"), site_key("site_b")], "now": now, "oldest": oldest},
         "breakdown": {"site": "site_a", "now": now, "by": "page", "names": ["page"], "patterns": ["/page/*"]},
         "history": {"site": "site_a", "now": now, "first": oldest},
-        "overview": {"tenant": "acme", "site_id": "", "now": now},
+        "overview": {"sites": [site_key("site_a"), site_key("site_b")], "now": now, "oldest": oldest},
         "sites/find": {"ids": ["site_a", "site_b"]},
         "keys/list_of_tenant": {"tenant": "acme"},
-        "sites/list": {"since": EVER},
+        "sites/list": {"since": EVER, "cluster": ""},
         "keys/list": {"since": EVER},
         "salts/list": {"kept_minutes": 25},
         "ledger/list": {},
+        "cluster/node": {"cluster": "pulsehouse"},
+        "cluster/unfit_tables": {"whole": "", "own": "", "cluster": "", "shards": 1, "replicated": False},
         **{f"doctor/{name}": {} for name in DOCTOR},
         "backup/restored": {},
         "forget/count": {"site": "site_a", "ids": [1]},

@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.store.statements import Statement
 from app.wiring import create_app, create_store
 from tests.conftest import Api, Clock, make_engine
+from tests.kit.clusters import drop_everywhere, settings_of
 from tests.kit.databases import new_name
 from tests.kit.model import DIMENSIONS, Sent, answer, breakdown, contradictions, history
 
@@ -75,16 +76,25 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(engine_name: str, server_or_none: str, embedded_folder: Path) -> Iterator[World]:
+def world(
+    engine_name: str, server_or_none: str, embedded_folder: Path, request: pytest.FixtureRequest
+) -> Iterator[World]:
     database = new_name()
     clock = Clock()
+    urls = request.getfixturevalue("cluster_urls") if engine_name == "cluster" else []
 
     async def start() -> list[Api]:
         workers = []
         tokens: list[str] = []
         for number in range(WORKERS):
-            engine = make_engine(engine_name, server_or_none, embedded_folder, database)
-            given = Settings(track_max_signals_per_minute=0, commit_interval_ms=0, directory_max_age_ms=600_000)
+            engine = None if urls else make_engine(engine_name, server_or_none, embedded_folder, database)
+            where = settings_of(urls, database) if urls else {}
+            given = Settings(
+                track_max_signals_per_minute=0,
+                commit_interval_ms=0,
+                directory_max_age_ms=600_000,
+                **where,  # type: ignore[arg-type]
+            )
             store = create_store(given, engine=engine, clock=clock)
             await store.prepare()
             if not number:
@@ -100,10 +110,12 @@ def world(engine_name: str, server_or_none: str, embedded_folder: Path) -> Itera
         return workers
 
     async def stop() -> None:
-        await workers[0].store.engine.execute(Statement("test", f"DROP DATABASE {database}"))
+        if not urls:
+            await workers[0].store.engine.execute(Statement("test", f"DROP DATABASE {database}"))
         for worker in workers:
             await worker.client.aclose()
             await worker.store.close(1)
+        drop_everywhere(urls, database)
 
     with anyio.from_thread.start_blocking_portal("asyncio") as portal:
         workers = portal.call(start)
@@ -314,6 +326,7 @@ class Traffic(RuleBasedStateMachine):
         self.world.run(send)
 
 
+@pytest.mark.cluster
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("histories", [3, pytest.param(HISTORIES, marks=pytest.mark.deep)])
 def test_answers_are_those_of_the_model(world: World, histories: int) -> None:

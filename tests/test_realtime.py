@@ -7,6 +7,8 @@ import pytest
 
 from tests.conftest import Api, MakeApi, Signals
 
+pytestmark = pytest.mark.cluster
+
 CORS = {"access-control-allow-origin": "*", "cache-control": "no-cache"}
 
 

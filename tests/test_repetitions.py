@@ -93,6 +93,7 @@ async def workers(make_api: MakeApi) -> Workers:
     return await start(make_api)
 
 
+@pytest.mark.cluster
 async def test_a_request_that_is_sent_again_is_answered_alike_and_stored_once(workers: Workers) -> None:
     for worker in (workers.first, workers.first, workers.second):
         assert await workers.send(worker) == STORED
@@ -102,6 +103,7 @@ async def test_a_request_that_is_sent_again_is_answered_alike_and_stored_once(wo
     assert await workers.stored() == ["2", "2", "2"]
 
 
+@pytest.mark.cluster
 async def test_a_batch_of_several_sites_is_stored_once_and_counted_each_time(workers: Workers) -> None:
     sent = [
         {"siteId": "site_a", "visitorId": "ann"},

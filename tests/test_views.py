@@ -14,6 +14,8 @@ from app.store.statements import Statement
 from tests.conftest import Api, MakeApi
 from tests.kit.model import Sent, hours, sessions
 
+pytestmark = pytest.mark.cluster
+
 VIEWS = {
     name: re.findall(r"^    (\w+) +(.+?) +COMMENT '(.+)'", text, re.MULTILINE)
     for migration in load_migrations()
@@ -27,7 +29,7 @@ KINDS = ("pageview", "pageview", "pageview", "event", "heartbeat")
 
 async def rows(api: Api, query: str, **parameters: Any) -> list[dict[str, Any]]:
     parameters = {"site": "site_a", "now": api.clock(), **parameters}
-    answer = await api.store.engine.fetch(Statement("test", f"{query} FORMAT JSONEachRow"), parameters)
+    answer = await api.database.fetch(Statement("test", f"{query} FORMAT JSONEachRow"), parameters)
     return [msgspec.json.decode(line) for line in answer.splitlines()]
 
 

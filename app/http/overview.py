@@ -68,8 +68,10 @@ def overview_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
         limit = read_limit(request)
         caller.key.require_scope("read")
         caller.spend(store.tenants.count_sites(caller.key) - 1)  # one is counted
-        sites, now = await store.overviews.of(Reach(caller.key.tenant, caller.key.site_id))
-        # A site that this worker does not know yet, or knows to be removed, is left out.
+        sites, now = await store.overviews.of(
+            Reach(caller.key.tenant, caller.key.site_id), store.tenants.site_ids_of(caller.key)
+        )
+        # A site that was removed meanwhile is left out.
         known = [(site, row) for row in sites if (site := caller.readable_or_none(row.site_id))]
         shown = [
             SiteNow(site.id, site.domains[0], site.name, row.active_visitors, row.pageviews, row.visitors_per_minute)

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,9 @@ from app.store.engine import Engine, Result, decode_rows
 from app.store.statements import MIGRATIONS_FOLDER, Statement
 
 log = logging.getLogger(__name__)
+
+Apply = Callable[[Statement], Awaitable[None]]
+"""Carries out the statement of a migration."""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -46,10 +49,16 @@ def load_migrations(folder: Path = MIGRATIONS_FOLDER) -> list[Migration]:
 
 
 async def migrate(
-    engine: Engine, statements: Mapping[str, Statement], migrations: list[Migration], *, again: bool = False
+    engine: Engine,
+    statements: Mapping[str, Statement],
+    migrations: list[Migration],
+    apply: Apply | None = None,
+    *,
+    again: bool = False,
 ) -> list[str]:
-    """Apply what is missing and return the names of what was applied; with `again` run the others too, which make
-    what is not in a backup.
+    """Apply what is missing and return the names of what was applied; `apply` carries out a migration's statement.
+
+    With `again` run the others too, which make what is not in a backup.
 
     Several instances may do this at once: every statement is safe to run twice, and the ledger keeps one row per
     number. Raises StartupError when the ledger and the files disagree, EngineError when ClickHouse fails.
@@ -62,7 +71,7 @@ async def migrate(
     for migration in migrations:
         is_new = migration.version not in applied
         if is_new or again:
-            await engine.execute(migration.statement)
+            await (apply or engine.execute)(migration.statement)
         if is_new:
             await engine.execute(
                 statements["ledger/record"],

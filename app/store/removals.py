@@ -1,7 +1,7 @@
 """What becomes of a removed site's rows: deleted from every table, once nobody stores any more of them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -26,10 +26,21 @@ _IDS = msgspec.json.Decoder(Result[_Id])
 
 
 class Removals:
-    """Deletes the rows of removed sites."""
+    """Deletes the rows of removed sites, from the database `own` of every shard."""
 
-    def __init__(self, engine: Engine, statements: Mapping[str, Statement], tenants: Tenants, *, delay_ms: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        statements: Mapping[str, Statement],
+        tenants: Tenants,
+        *,
+        delay_ms: int,
+        own: str,
+        shards: Callable[[], Sequence[Engine]],
+    ) -> None:
         self._engine = engine
+        self._own = own
+        self._shards = shards
         self._statements = statements
         self._tenants = tenants
         self._delay_ms = delay_ms
@@ -50,6 +61,8 @@ class Removals:
 
     async def clear(self, site_ids: Sequence[str]) -> None:
         """Delete the rows of these sites, as far as they are removed. Raises EngineError."""
+        parameters = {"own": self._own, "ids": list(site_ids)}
         for name, statement in self._statements.items():
             if name.startswith(FOLDER):
-                await self._engine.execute(statement, {"ids": list(site_ids)}, timeout_s=TIMEOUT_S)
+                for shard in self._shards():
+                    await shard.execute(statement, parameters, timeout_s=TIMEOUT_S)

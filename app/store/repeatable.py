@@ -12,6 +12,7 @@ from app.domain.errors import CommitUnclear, RepetitionRefused, Unavailable
 from app.domain.repetitions import KeyedRequest
 from app.store.engine import Engine, Result, decode_rows
 from app.store.inserts import GroupCommit
+from app.store.lanes import InsertsByShard
 from app.store.statements import Statement
 
 REPEAT_WITHIN = timedelta(minutes=10)
@@ -43,7 +44,7 @@ class Repeatable:
         engine: Engine,
         statements: Mapping[str, Statement],
         clock: Clock,
-        inserts: GroupCommit,
+        inserts: GroupCommit | InsertsByShard,
         *,
         timeout_s: float,
         max_waiting_signals: int,

@@ -8,7 +8,7 @@ import msgspec
 from app.domain.clock import Clock
 from app.domain.realtime import BreakdownAnswer, Dimension, HistoryAnswer, Point, Share, peak_of, start_of_minute
 from app.store.engine import Engine
-from app.store.shared import Making, SharedStatements
+from app.store.shared import MakingOne, SharedStatements
 from app.store.statements import Statement
 
 _decode_breakdown = msgspec.json.Decoder(tuple[int, int, list[tuple[str, int, int]]]).decode
@@ -29,7 +29,8 @@ class Reports:
     ) -> None:
         self._breakdown = statements["breakdown"]
         self._history = statements["history"]
-        self._shared = SharedStatements(engine, clock, timeout_s=timeout_s, max_statements=max_statements)
+        self._engine = engine
+        self._shared = SharedStatements(clock, timeout_s=timeout_s, max_statements=max_statements)
 
     async def breakdown(self, tenant: str, site_id: str, by: Dimension, filters: Mapping[Dimension, str]) -> bytes:
         """The active visitors of a site by a dimension, those whose values match, as JSON.
@@ -38,21 +39,24 @@ class Reports:
         """
         names, patterns = list(filters), list(filters.values())
 
-        def make(now: datetime) -> Making[bytes]:
+        def make(now: datetime) -> MakingOne[bytes]:
             def answer(body: bytes) -> bytes:
                 visitors, pageviews, shares = _decode_breakdown(body)
                 breakdown = [Share(value or None, *numbers) for value, *numbers in shares]
                 return msgspec.json.encode(BreakdownAnswer(by, visitors, pageviews, breakdown, now))
 
             parameters = {"site": site_id, "now": now, "by": by, "names": names, "patterns": patterns}
-            return Making(self._breakdown, parameters, answer)
+            return MakingOne(self._engine, self._breakdown, parameters, answer)
 
         return await self._shared.of(tenant, (site_id, by, *names, *patterns), make)
 
-    async def history(self, tenant: str, site_id: str, minutes: int) -> bytes:
-        """How the live number of a site went in the last so many minutes, as JSON. Raises Unavailable."""
+    async def history(self, tenant: str, site_id: str, minutes: int, days_ago: int = 0) -> bytes:
+        """How the live number of a site went in so many minutes, as JSON. Raises Unavailable.
 
-        def make(now: datetime) -> Making[bytes]:
+        They end with the minute in progress, or that of the same time some days ago, which is over and whole.
+        """
+
+        def make(now: datetime) -> MakingOne[bytes]:
             def answer(body: bytes) -> bytes:
                 points = [
                     Point(datetime.fromtimestamp(seconds, UTC), *numbers) for seconds, *numbers in _decode_points(body)
@@ -61,7 +65,10 @@ class Reports:
                     raise ValueError("other minutes than were asked for")
                 return msgspec.json.encode(HistoryAnswer(points, peak_of(points), now))
 
-            first = start_of_minute(now) - timedelta(minutes=minutes - 1)
-            return Making(self._history, {"site": site_id, "first": first, "now": now}, answer)
+            last = start_of_minute(now) - timedelta(days=days_ago)
+            first = last - timedelta(minutes=minutes - 1)
+            # Past minutes have nothing that is stamped ahead of them.
+            parameters = {"site": site_id, "first": first, "now": last if days_ago else now}
+            return MakingOne(self._engine, self._history, parameters, answer)
 
-        return await self._shared.of(tenant, (site_id, minutes), make)
+        return await self._shared.of(tenant, (site_id, minutes, days_ago), make)

@@ -1,6 +1,7 @@
 """The engine that is a ClickHouse server, over HTTP."""
 
 import asyncio
+from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
@@ -15,9 +16,21 @@ READ_GRACE_S = 2  # from the end of a read's time to the answer that says so
 
 
 class ServerEngine:
-    """A ClickHouse server over HTTP; one per event loop. Connects at the first use, and again after a failure."""
+    """A ClickHouse server over HTTP; one per event loop. Connects at the first use, and again after a failure.
 
-    def __init__(self, url: str, *, query_timeout_s: float, insert_timeout_s: float, connections: int = 16) -> None:
+    `suffix` is put behind the name of the database that the URL names; `settings` of ClickHouse go with each statement.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        query_timeout_s: float,
+        insert_timeout_s: float,
+        connections: int = 16,
+        suffix: str = "",
+        settings: Mapping[str, str | int] | None = None,
+    ) -> None:
         try:
             parts = urlsplit(url)
             self._port = parts.port or (8443 if parts.scheme == "https" else 8123)
@@ -31,10 +44,11 @@ class ServerEngine:
         self._secure = parts.scheme == "https"
         self._user = unquote(parts.username or "default")
         self._password = unquote(parts.password or "")
-        self.database = unquote(parts.path.strip("/")) or "default"
+        self.database = unquote(parts.path.strip("/") or "default") + suffix
         self.name = f"{parts.scheme}://{self._host}:{self._port}/{self.database}"
         self._query_timeout_s = max(1, round(query_timeout_s))
         self._connections = connections
+        self._settings = dict(settings or {})
         self._reads: AsyncClient | None = None
         self._connecting = asyncio.Lock()
         self._writes = ServerWrites(
@@ -45,6 +59,7 @@ class ServerEngine:
             password=self._password,
             connections=connections,
             timeout_s=insert_timeout_s,
+            settings=self._settings,
         )
 
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:
@@ -119,6 +134,6 @@ class ServerEngine:
                     connector_limit_per_host=self._connections,
                     show_clickhouse_errors=True,
                     autogenerate_query_id=False,
-                    settings={"max_execution_time": self._query_timeout_s},
+                    settings={**self._settings, "max_execution_time": self._query_timeout_s},
                 )
             return self._reads

@@ -29,7 +29,16 @@ class ServerWrites:
     """Sends statements to one server. Connects at the first use; belongs to one event loop."""
 
     def __init__(
-        self, *, scheme: str, host: str, port: int, user: str, password: str, connections: int, timeout_s: float
+        self,
+        *,
+        scheme: str,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        connections: int,
+        timeout_s: float,
+        settings: Mapping[str, str | int],
     ) -> None:
         self._url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/"
         self._proxy = check_env_proxy(scheme, host, port)
@@ -37,6 +46,7 @@ class ServerWrites:
         self._headers = {"Authorization": f"Basic {credentials}", "Accept-Encoding": "identity"}
         self._connections = connections
         self._timeout_s = timeout_s
+        self._settings = settings
         self._opened: aiohttp.ClientSession | None = None
 
     async def send(
@@ -56,7 +66,7 @@ class ServerWrites:
         timeout_s = timeout_s or self._timeout_s
         bound, given = bind_query(text, dict(parameters), UTC)
         statement = cast(str, bound)  # bytes only where a parameter is pasted in as bytes, which none is
-        asked = {"database": database, "query_id": query_id or str(uuid.uuid4()), **given}
+        asked = {**self._settings, "database": database, "query_id": query_id or str(uuid.uuid4()), **given}
         if rows is not None:
             asked["query"] = statement
         async with self._session().post(

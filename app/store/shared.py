@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -18,14 +18,31 @@ from app.store.statements import Statement
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
+Made = TypeVar("Made", covariant=True)
 
 
-class Making(msgspec.Struct, Generic[Answer], frozen=True):
-    """A statement with its parameters, and what makes the answer of its result."""
+class Making(Protocol[Made]):
+    """How an answer is made."""
 
+    @property
+    def statement(self) -> Statement: ...
+
+    async def ask(self) -> Made:
+        """Return the answer. Raises whatever goes wrong."""
+        ...
+
+
+class MakingOne(msgspec.Struct, Generic[Answer], frozen=True):
+    """One statement with its parameters, and what makes the answer of its result."""
+
+    engine: Engine
     statement: Statement
     parameters: Parameters
     answer: Callable[[bytes], Answer]
+
+    async def ask(self) -> Answer:
+        """Return the answer. Raises EngineError, or what `answer` raises."""
+        return self.answer(await self.engine.fetch(self.statement, self.parameters))
 
 
 class _Asked(Generic[Answer]):
@@ -45,8 +62,7 @@ class SharedStatements:
     hold up another.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, *, timeout_s: float, max_statements: int) -> None:
-        self._engine = engine
+    def __init__(self, clock: Clock, *, timeout_s: float, max_statements: int) -> None:
         self._clock = clock
         self._deadlines = Deadlines(timeout_s)
         self._room = max_statements
@@ -94,7 +110,7 @@ class SharedStatements:
         making = asked.make(self._clock().replace(microsecond=0))
         name = making.statement.name
         try:
-            answer = making.answer(await self._engine.fetch(making.statement, making.parameters))
+            answer = await making.ask()
         except Exception as error:
             metrics.report_statements.labels(name, "failed").inc()
             if isinstance(error, EngineError):

@@ -4,22 +4,22 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-import msgspec
-
 from app.domain.clock import Clock
-from app.domain.errors import StartupError, Unavailable
+from app.domain.errors import Unavailable
 from app.store.administration import Administration
 from app.store.analysts import Analysts
-from app.store.engine import Engine, EngineError, Result, decode_rows
+from app.store.cluster import Cluster
+from app.store.engine import Engine, EngineError
 from app.store.inserts import GroupCommit
 from app.store.intake import Intake
-from app.store.migrations import load_migrations, migrate
-from app.store.overview import Overviews
+from app.store.lanes import InsertsByShard, ReadsByShard, ReportsByShard
+from app.store.overview import Overviews, OverviewsByShard
 from app.store.reads import RealtimeReads
 from app.store.removals import Removals
 from app.store.repeatable import Repeatable
 from app.store.reports import Reports
 from app.store.salts import Salts
+from app.store.schema import Layout, prepare_database
 from app.store.statements import Statement
 from app.store.tenants import Tenants
 from app.store.versions import what_is_wrong
@@ -27,16 +27,8 @@ from app.store.versions import what_is_wrong
 log = logging.getLogger(__name__)
 
 
-class UnfitSetting(msgspec.Struct, frozen=True):
-    """A setting of the ClickHouse user that the service cannot run under, as unfit_settings returns it."""
-
-    name: str
-    value: str
-    fitting: str
-
-
 class Store:
-    """The parts that share one engine: tenants, salts, reads, reports and inserts."""
+    """The parts that share one ClickHouse: tenants, salts, reads, reports and inserts."""
 
     def __init__(
         self,
@@ -49,15 +41,17 @@ class Store:
         removals: Removals,
         administration: Administration,
         analysts: Analysts,
-        inserts: GroupCommit,
+        inserts: GroupCommit | InsertsByShard,
         repeatable: Repeatable,
         intake: Intake,
-        reads: RealtimeReads,
-        overviews: Overviews,
-        reports: Reports,
+        reads: RealtimeReads | ReadsByShard,
+        overviews: Overviews | OverviewsByShard,
+        reports: Reports | ReportsByShard,
         refresh_s: float,
+        cluster: Cluster | None = None,
     ) -> None:
         self.engine = engine
+        self.cluster = cluster
         self.clock = clock
         self.tenants = tenants
         self.salts = salts
@@ -101,6 +95,9 @@ class Store:
                 self._repeat(self.removals.clear_due, "delete the rows of removed sites"), name="clear removed sites"
             ),
         ]
+        if self.cluster:
+            look = self._repeat(self.cluster.look, "have every node of the cluster answer")
+            self._repeating.append(asyncio.create_task(look, name="look at the cluster"))
         for task in (self.inserts.start(), self.repeatable.inserts.start(), *self._repeating):
             task.add_done_callback(self._note_end)
 
@@ -117,23 +114,16 @@ class Store:
 
     async def prepare(self) -> None:
         """Create the database and apply migrations. Raises StartupError or EngineError."""
-        await self.engine.create_database(self._statements["create_database"])
-        await self._require_fitting_settings()
-        self.applied = await migrate(self.engine, self._statements, load_migrations())
+        if self.cluster:
+            self.applied = await self.cluster.prepare()
+        else:
+            self.applied = await prepare_database(self.engine, self._statements, Layout())
 
     async def warn_of_version(self) -> None:
         """Log what is known against the version of ClickHouse. Raises EngineError."""
         version = await self.engine.fetch(self._statements["version"])
         if wrong := what_is_wrong(version.decode(errors="replace")):
             log.warning("%s", wrong)
-
-    async def _require_fitting_settings(self) -> None:
-        body = await self.engine.fetch(self._statements["unfit_settings"])
-        for unfit in decode_rows(body, msgspec.json.Decoder(Result[UnfitSetting])):
-            raise StartupError(
-                f"ClickHouse setting {unfit.name} is {unfit.value!r} for this user but must be {unfit.fitting}; "
-                "change it in the user's profile"
-            )
 
     async def refresh(self) -> None:
         """Read sites, keys and salts now. Raises EngineError."""
@@ -156,6 +146,8 @@ class Store:
         """Stop, and let go of the engine."""
         await self.stop(timeout_s)
         await self.engine.close()
+        if self.cluster:
+            await self.cluster.close()
 
     async def _repeat(self, work: Callable[[], Awaitable[None]], what: str) -> None:
         failing = False

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -31,8 +31,15 @@ READ_ALL_EVERY_S = 300
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+class KnownSite(Site, frozen=True):
+    """A site as a worker remembers it."""
+
+    shard: int
+    """Where its rows are, from 0; 0 on one machine."""
+
+
 class SiteRow(Site, frozen=True):
-    """A site with its times, as sites/list returns it."""
+    """A site with its times, as sites/list and sites/find return it; the latter without its shard."""
 
     created_at: datetime
     removed_at: datetime | None
@@ -40,6 +47,7 @@ class SiteRow(Site, frozen=True):
     updated_at: datetime
     addition: str = ""
     """The addition that it came with; as found, not as listed."""
+    shard: int = 0
 
 
 class ApiKeyRow(ApiKey, frozen=True):
@@ -68,13 +76,16 @@ _ENCODER = msgspec.json.Encoder()
 class Tenants:
     """Looks up sites by id and keys by token, whether known or not at the same cost; and stores changes of them."""
 
-    def __init__(self, engine: Engine, statements: Mapping[str, Statement], *, max_age_s: float) -> None:
+    def __init__(
+        self, engine: Engine, statements: Mapping[str, Statement], *, max_age_s: float, cluster: str = ""
+    ) -> None:
         self._engine = engine
         self._statements = statements
         self._max_age_s = max_age_s
-        self._sites: dict[str, Site] = {}
+        self._cluster = cluster
+        self._sites: dict[str, KnownSite] = {}
         self._keys: dict[str, ApiKey] = {}
-        self._sites_by_tenant: Counter[str] = Counter()
+        self._sites_of_tenant: defaultdict[str, dict[str, KnownSite]] = defaultdict(dict)
         self.sites_version = 0
         """Grows when a site is new or has changed."""
         # The newest rows known, by the clock of ClickHouse: a worker's own may stand still, step or run ahead.
@@ -93,14 +104,29 @@ class Tenants:
     def site(self, site_id: str) -> Site | None:
         return self._sites.get(site_id)
 
+    def shard_of(self, site_id: str) -> int:
+        """The shard of a site, from 0; 0 too for one that has just been removed, of which there are no rows."""
+        site = self._sites.get(site_id)
+        return site.shard if site else 0
+
     def sites_of(self, key: ApiKey) -> list[Site]:
         """The sites that the key may read, by name."""
-        sites = list(self._sites.values())  # a copy: this may run in a thread, beside a refresh
-        return sorted((site for site in sites if key.may_read(site)), key=lambda site: (site.name, site.id))
+        return sorted(filter(key.may_read, self._reached(key)), key=lambda site: (site.name, site.id))
+
+    def site_ids_of(self, key: ApiKey) -> list[str]:
+        """The sites that the key reaches, in no order."""
+        return [site.id for site in self._reached(key)]
 
     def count_sites(self, key: ApiKey) -> int:
         """How many sites the key reaches, at most."""
-        return 1 if key.site_id else self._sites_by_tenant[key.tenant]
+        return 1 if key.site_id else len(self._sites_of_tenant.get(key.tenant, ()))
+
+    def _reached(self, key: ApiKey) -> list[KnownSite]:
+        """What `key` reaches; a copy: its user may be in a thread, beside a refresh."""
+        if key.site_id:
+            site = self._sites.get(key.site_id)
+            return [site] if site and site.tenant == key.tenant else []
+        return list(self._sites_of_tenant.get(key.tenant, {}).values())
 
     def key(self, token: str) -> ApiKey | None:
         return self._keys.get(hash_token(token))
@@ -135,18 +161,23 @@ class Tenants:
     def _take_site(self, row: SiteRow) -> None:
         if row.removed_at:
             (self.to_clear.discard if row.cleared_at else self.to_clear.add)(row.id)
-            if self._sites.pop(row.id, None):
-                self._sites_by_tenant[row.tenant] -= 1
+            if self._sites.get(row.id):
+                self._forget(row.id)
                 self.sites_version += 1
             return
         self.to_clear.discard(row.id)
-        site = Site(row.id, row.tenant, row.domains, row.name)
+        site = KnownSite(row.id, row.tenant, row.domains, row.name, row.shard)
         if self._is_readable(site.id) and self._sites.get(site.id) != site:
-            if before := self._sites.get(site.id):
-                self._sites_by_tenant[before.tenant] -= 1
-            self._sites_by_tenant[site.tenant] += 1
-            self._sites[site.id] = site
+            self._forget(site.id)
+            self._sites[site.id] = self._sites_of_tenant[site.tenant][site.id] = site
             self.sites_version += 1
+
+    def _forget(self, site_id: str) -> None:
+        if site := self._sites.pop(site_id, None):
+            of_tenant = self._sites_of_tenant[site.tenant]
+            del of_tenant[site_id]
+            if not of_tenant:
+                del self._sites_of_tenant[site.tenant]
 
     async def list_sites(self) -> list[SiteRow]:
         """All sites, by id. Raises EngineError."""
@@ -213,7 +244,9 @@ class Tenants:
 
     async def _read_sites(self, since: datetime) -> list[SiteRow]:
         """The sites written after `since` or lately."""
-        return decode_rows(await self._engine.fetch(self._statements["sites/list"], {"since": since}), _SITES)
+        return decode_rows(
+            await self._engine.fetch(self._statements["sites/list"], {"since": since, "cluster": self._cluster}), _SITES
+        )
 
     async def _read_keys(self, since: datetime) -> list[ApiKeyRow]:
         """The keys written after `since` or lately."""

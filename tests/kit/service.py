@@ -156,6 +156,7 @@ class Service:
             wait_until(lambda: is_ready(self.url) or self.process.poll() is not None)
         except TimeoutError:
             self.process.kill()
+            self.process.wait()
         if self.process.poll() is not None:
             raise AssertionError(self.process.communicate()[1])
         return self
