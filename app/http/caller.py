@@ -16,6 +16,9 @@ from app.store.tenants import Tenants
 
 Request = litestar.Request[Any, Any, Any]
 
+KEY_ID = "pulsehouse_key_id"
+"""Where the state of a request has the id of its key, for the access log."""
+
 
 class Caller:
     """Somebody with a valid key."""
@@ -61,7 +64,7 @@ class Callers:
     def authenticate(self, request: Request) -> Caller:
         """Return the caller by the request's token. Raises InvalidToken, TooManyRequests, or Unavailable when keys
         are not known."""
-        return self._caller(_bearer_token(headers_of(request, b"authorization")))
+        return self._caller(request, _bearer_token(headers_of(request, b"authorization")))
 
     def authenticate_by_address(self, request: Request) -> Caller:
         """The same by the token in the query, as what a page loads has no other place. Raises AccessDenied for one
@@ -69,17 +72,18 @@ class Callers:
         given = request.query_params.getall("key", [])
         if len(given) != 1 or not _is_token(str(given[0])):
             raise InvalidToken
-        caller = self._caller(str(given[0]))
+        caller = self._caller(request, str(given[0]))
         if caller.key.scope != "public":
             raise AccessDenied
         return caller
 
-    def _caller(self, token: str) -> Caller:
+    def _caller(self, request: Request, token: str) -> Caller:
         tenants = self._store.tenants
         tenants.require_fresh()
         key = tenants.key(token)
         if key is None or not key.is_valid(self._store.clock()):
             raise InvalidToken
+        request.scope["state"][KEY_ID] = key.id
         caller = Caller(key, tenants, self._allowance)
         caller.spend(1)
         return caller

@@ -1,5 +1,5 @@
 /* The live page: who looks, at what, and how they get there. docs/live.md */
-import { addressOf, followLinks, read } from "./live/address.js";
+import { addressOf, followLinks, go, read } from "./live/address.js";
 import { fetchJson, reasonOf } from "./live/ask.js";
 import { forgetCourses, makeReadable } from "./live/course.js";
 import { $, set } from "./live/dom.js";
@@ -199,10 +199,20 @@ $("copy").addEventListener("click", async () => {
 addEventListener("popstate", () => {
   if (!state.token) return;
   const { siteIds } = read();
-  if (!isPublic(state.token) && body.dataset.view === "site" && siteIds.length === 1 && siteIds[0] === state.site.id) return changeView();
+  if (!isPublic(state.token) && body.dataset.view === "site" && siteIds.length === 1 && siteIds[0] === state.site.id) {
+    changeView();
+    if (document.activeElement === body) $("main").focus({ preventScroll: true }); // what had the focus is gone
+    return;
+  }
   open();
   scrollTo(0, 0);
   $("main").focus();
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || body.dataset.view !== "site" || $("to-all").hidden || event.metaKey || event.ctrlKey || event.altKey) return;
+  event.preventDefault();
+  go(addressOf());
+  $("find").focus();
 });
 addEventListener("hashchange", () => {
   const token = given();
