@@ -15,8 +15,19 @@ from app import metrics
 from app.domain.errors import Unavailable
 from app.domain.keys import ApiKey, hash_token, new_key_id, new_token
 from app.domain.sites import Site
-from app.store.engine import Engine, Result, decode_rows
+from app.store.engine import Engine, decode_rows
 from app.store.statements import Statement
+from app.store.tenant_rows import (
+    ADDITIONS,
+    DIGESTS,
+    KEYS,
+    SITES,
+    ApiKeyRow,
+    KnownKey,
+    KnownSite,
+    NewSite,
+    SiteRow,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,63 +46,6 @@ UINT64 = (1 << 64) - 1
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class KnownSite(Site, frozen=True):
-    """A site as a worker remembers it."""
-
-    shard: int
-    """Where its rows are, from 0; 0 on one machine."""
-    digest: int
-    """Stands for the row in the sum that tells whether all are known."""
-
-
-class KnownKey(ApiKey, frozen=True):
-    """A key as a worker remembers it."""
-
-    digest: int
-
-
-class _Digests(msgspec.Struct, frozen=True):
-    """The sums of the digests of all rows, as sites/digests returns them."""
-
-    sites: int
-    keys: int
-
-
-class SiteRow(Site, frozen=True):
-    """A site with its times, as sites/list and sites/find return it; the latter without its shard."""
-
-    created_at: datetime
-    removed_at: datetime | None
-    cleared_at: datetime | None
-    updated_at: datetime
-    addition: str = ""
-    """The addition that it came with; as found, not as listed."""
-    shard: int = 0
-    digest: int = 0
-
-
-class ApiKeyRow(ApiKey, frozen=True):
-    """A key with its times, as keys/list returns it."""
-
-    created_at: datetime
-    updated_at: datetime
-    digest: int = 0
-
-
-class _NewSite(Site, frozen=True):
-    """A site to store."""
-
-    addition: str
-
-
-class _Addition(msgspec.Struct, frozen=True):
-    addition: str
-
-
-_ADDITIONS = msgspec.json.Decoder(Result[_Addition])
-_DIGESTS = msgspec.json.Decoder(Result[_Digests])
-_SITES = msgspec.json.Decoder(Result[SiteRow])
-_KEYS = msgspec.json.Decoder(Result[ApiKeyRow])
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -185,7 +139,7 @@ class Tenants:
 
     async def _knows_all(self) -> bool:
         """Whether every row is known as it is: a look by ClickHouse, which sends none of them."""
-        (digests,) = decode_rows(await self._engine.fetch(self._statements["sites/digests"]), _DIGESTS)
+        (digests,) = decode_rows(await self._engine.fetch(self._statements["sites/digests"]), DIGESTS)
         return [digests.sites, digests.keys] == [digest & UINT64 for digest in self._digests]
 
     def _take_key(self, row: ApiKeyRow) -> None:
@@ -228,7 +182,7 @@ class Tenants:
     async def find_sites(self, site_ids: Sequence[str]) -> dict[str, SiteRow]:
         """The sites with these ids, by id, as they are stored now; removed ones included. Raises EngineError."""
         found = await self._engine.fetch(self._statements["sites/find"], {"ids": list(site_ids)})
-        return {row.id: row for row in decode_rows(found, _SITES)}
+        return {row.id: row for row in decode_rows(found, SITES)}
 
     async def add_site(self, site_id: str, tenant: str, domains: list[str], name: str) -> None:
         """Store a site, while nobody else adds any. Raises EngineError."""
@@ -237,7 +191,7 @@ class Tenants:
     async def last_addition(self) -> int:
         """The number of the newest addition of sites. Raises EngineError."""
         found = await self._engine.fetch(self._statements["sites/last_addition"])
-        (row,) = decode_rows(found, _ADDITIONS)
+        (row,) = decode_rows(found, ADDITIONS)
         return int(row.addition[:NUMBER_DIGITS] or 0)
 
     async def add_sites(self, sites: Sequence[Site], number: int) -> str:
@@ -247,7 +201,7 @@ class Tenants:
         """
         token = f"{number:0{NUMBER_DIGITS}}"
         addition = f"{token}-{uuid.uuid4().hex}"
-        rows = [_NewSite(site.id, site.tenant, site.domains, site.name, addition) for site in sites]
+        rows = [NewSite(site.id, site.tenant, site.domains, site.name, addition) for site in sites]
         await self._engine.execute(self._statements["sites/add"], {"token": token}, _ENCODER.encode_lines(rows))
         return addition
 
@@ -264,7 +218,7 @@ class Tenants:
         if tenant is None:
             return await self._read_keys(EVER)
         found = await self._engine.fetch(self._statements["keys/list_of_tenant"], {"tenant": tenant})
-        return decode_rows(found, _KEYS)
+        return decode_rows(found, KEYS)
 
     async def create_key(self, tenant: str, scope: str, site_id: str, expires_days: int | None) -> tuple[str, str]:
         """Store a new key and return its id and its token, which is kept nowhere else. Raises EngineError."""
@@ -287,12 +241,12 @@ class Tenants:
     async def _read_sites(self, since: datetime) -> list[SiteRow]:
         """The sites written after `since` or lately."""
         return decode_rows(
-            await self._engine.fetch(self._statements["sites/list"], {"since": since, "cluster": self._cluster}), _SITES
+            await self._engine.fetch(self._statements["sites/list"], {"since": since, "cluster": self._cluster}), SITES
         )
 
     async def _read_keys(self, since: datetime) -> list[ApiKeyRow]:
         """The keys written after `since` or lately."""
-        return decode_rows(await self._engine.fetch(self._statements["keys/list"], {"since": since}), _KEYS)
+        return decode_rows(await self._engine.fetch(self._statements["keys/list"], {"since": since}), KEYS)
 
     def _is_readable(self, site_id: str) -> bool:
         """Whether an id may be asked for: a tab or a line's end, which only SQL can write, would spoil all answers."""
