@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import acknowledged, embedded, http, memory, profile, statement, writes
+from bench import acknowledged, agency, embedded, http, memory, profile, statement, writes
 from bench.harness import Database
 from tests.kit.service import ROOT
 
@@ -110,7 +110,10 @@ def main() -> None:
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller data sets; under 3 minutes")
     parser.add_argument(
-        "--only", nargs="*", metavar="PART", help="http, writes, acknowledged, profile, memory, embedded, statement"
+        "--only",
+        nargs="*",
+        metavar="PART",
+        help="http, writes, acknowledged, profile, memory, agency, embedded, statement",
     )
     parser.add_argument("--output", type=Path, help="where the results go, as JSON")
     args = parser.parse_args()
@@ -141,6 +144,7 @@ def main() -> None:
             run("acknowledged", lambda: acknowledged.measure(database, report, quick=args.quick))
             run("writes", lambda: writes.measure(database, report, quick=args.quick))
             run("memory", lambda: memory.measure(database, report, quick=args.quick))
+    run("agency", lambda: agency.measure(args.clickhouse, report, quick=args.quick))
     run("embedded", lambda: embedded.measure(args.clickhouse, report, quick=args.quick))
     run("statement", lambda: statement.measure(args.clickhouse, report, quick=args.quick))
 

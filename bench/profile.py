@@ -41,13 +41,13 @@ def measure(database: Database, report: "Report") -> None:
         wrk(service.url, "poll", connections=CONNECTIONS, seconds=2)
         pids = {"the API worker": service.worker_pids(), "the writer": [writer.pid]}
         events, metrics, started_s = database.events(), service.metrics(), time.monotonic()
-        used_s = _used_s(pids)
+        used = used_s(pids)
         polls = wrk(service.url, "poll", connections=CONNECTIONS, seconds=20).requests_per_s
         took_s = time.monotonic() - started_s
         events, metrics = database.events() - events, service.metrics() - metrics
-        used_s = {name: ended_s - used_s[name] for name, ended_s in _used_s(pids).items()}
+        used = {name: ended_s - used[name] for name, ended_s in used_s(pids).items()}
         now = datetime.now(UTC).replace(microsecond=0)
-    used_s["ClickHouse, statements, INSERTs and merges"] = events["OSCPUVirtualTimeMicroseconds"] / 1e6
+    used["ClickHouse, statements, INSERTs and merges"] = events["OSCPUVirtualTimeMicroseconds"] / 1e6
     running = {
         "statements": metrics["pulsehouse_realtime_statement_seconds_sum"],
         "INSERTs": metrics["pulsehouse_insert_seconds_sum"],
@@ -59,7 +59,7 @@ def measure(database: Database, report: "Report") -> None:
         "statements per second": statements / took_s,
         "sites per statement": metrics["pulsehouse_realtime_statement_sites_sum"] / statements,
         "INSERTs per second": metrics["pulsehouse_insert_seconds_count"] / took_s,
-        **{f"cores used by {name}": value / took_s for name, value in sorted(used_s.items())},
+        **{f"cores used by {name}": value / took_s for name, value in sorted(used.items())},
         **{f"{name} under way on average": value / took_s for name, value in running.items()},
     }
     alone = {asked: _statement(database, now, asked, 41) for asked in (0, 1, 150, SITES)}
@@ -93,7 +93,7 @@ def _statement(database: Database, now: datetime, asked: int, times: int) -> dic
     return {"in all, ms": statistics.median(took_ms for _, took_ms in found), **medians}
 
 
-def _used_s(pids: dict[str, list[int]]) -> dict[str, float]:
+def used_s(pids: dict[str, list[int]]) -> dict[str, float]:
     """CPU seconds, user and system: of running processes by name, and of runs of wrk, the children that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = {"wrk": ended.ru_utime + ended.ru_stime}

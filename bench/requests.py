@@ -88,6 +88,9 @@ class InMemory:
     async def create_database(self, statement: Statement) -> None:
         pass
 
+    async def is_granted(self, statement: Statement) -> bool:
+        return True
+
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:
         await asyncio.sleep(0)
         if statement.name == "realtime":

@@ -6,7 +6,6 @@
 --          now     DateTime('UTC')  the answers' instant
 --          oldest  DateTime('UTC')  the first minute of its window: the start of the minute in progress, less 4 minutes
 -- Returns  site         String                         as in the parameter, in digits
---          rows_read    UInt64                         what the answer cost
 --          visitors     UInt64                         active visitors
 --          pageviews    UInt64                         pageviews in the window
 --          pages        Array(Tuple(String, UInt64))   page and its visitors; most visitors first, then by page; at most 100
@@ -29,15 +28,14 @@ WITH
             any(visitor_minutes.site) AS site,
             substring(min(latest), 19) AS page,
             sum(visitor_minutes.pageviews) AS pageviews,
-            groupBitOr(bitShiftLeft(1::UInt8, least(dateDiff('minute', oldest, minute), 4))) AS minutes,
-            count() AS rows
+            groupBitOr(bitShiftLeft(1::UInt8, least(dateDiff('minute', oldest, minute), 4))) AS minutes
         FROM visitor_minutes
         WHERE visitor_minutes.site IN {sites:Array(UInt128)} AND minute BETWEEN oldest AND now + 5
         GROUP BY if(previous_visitor_id != 0 AND toDate(oldest) < toDate(now + 5), previous_visitor_id, visitor_id)
     ),
     feed AS
     (
-        SELECT site, groupArraySortedMerge(10)(newest_state) AS newest, count() AS rows
+        SELECT site, groupArraySortedMerge(10)(newest_state) AS newest
         FROM recent_pageviews
         WHERE site IN {sites:Array(UInt128)} AND minute BETWEEN oldest AND now + 5
         GROUP BY site
@@ -45,7 +43,6 @@ WITH
     groupArrayArray(newest) AS newest_of_site
 SELECT
     toString(site),
-    sum(rows) AS rows_read,
     countIf(minutes != 0) AS visitors,
     if(length(newest_of_site) < 10, length(newest_of_site), greatest(sum(pageviews), 10)) AS pageviews,
     arraySlice(arraySort(p -> (-p.2, p.1), sumMapIf(map(page, 1), minutes != 0)::Array(Tuple(String, UInt64))), 1, 100) AS pages,
@@ -59,9 +56,9 @@ SELECT
     ] AS per_minute
 FROM
 (
-    SELECT site, minutes, page, pageviews, []::Array(String) AS newest, rows FROM visitors
+    SELECT site, minutes, page, pageviews, []::Array(String) AS newest FROM visitors
     UNION ALL
-    SELECT site, 0, '', 0, newest, rows FROM feed
+    SELECT site, 0, '', 0, newest FROM feed
 )
 GROUP BY site
 SETTINGS

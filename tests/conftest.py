@@ -109,7 +109,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will run, on which engines, about how long; what will not, and how to run it."""
     server = config.stash[SERVER]
     deep = config.option.markexpr == "deep"
-    form, minutes, others = ("long", 3, "make test") if deep else ("short", 5, "make test-deep")
+    form, minutes, others = ("long", 3, "make test") if deep else ("short", 3, "make test-deep")
     lines = [f"tests: the {form} forms, about {minutes} minutes for all on 2 idle cores; the others: {others}"]
     if server:
         lines.append(f"clickhouse: the embedded engine, and the server at {server.rpartition('@')[2]}")
@@ -176,7 +176,9 @@ def real_log() -> Path:
 def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The one folder of the embedded engine: a process can open only one. Kept open, as opening takes its time."""
     folder = tmp_path_factory.mktemp("embedded")
-    keeper = clickhouse_connect.get_client(interface="chdb", path=str(folder))
+    # What is opened first decides for all.
+    options = {"backups.allowed_path": str(folder / "backups")}
+    keeper = clickhouse_connect.get_client(interface="chdb", path=str(folder), chdb_options=options)
     yield folder
     keeper.close()
 
@@ -336,9 +338,10 @@ class EngineOfOneTest:
         self.database = shared.engine.database
         self.create_database = shared.engine.create_database
         self.fetch = shared.engine.fetch
+        self.is_granted = shared.engine.is_granted
 
     async def execute(self, statement: Statement, *arguments: Any, **options: Any) -> None:
-        if statement.name != "track/insert_signals":
+        if not statement.name.startswith("track/"):
             self._shared.tokens = []
         await self._shared.engine.execute(statement, *arguments, **options)
 

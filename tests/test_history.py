@@ -97,6 +97,28 @@ async def test_a_history_does_not_depend_on_merges(api: Api, signals: Signals) -
     assert await history(api) == before
 
 
+async def test_the_same_minutes_of_yesterday_are_whole_and_what_was_said_then(api: Api) -> None:
+    api.clock.set("12:03:20", days=-1)
+    for visitor, later_s in (("at the time", 0), ("later in the minute", 30), ("a minute later", 10)):
+        api.clock.advance(later_s)
+        await api.track({"siteId": "site_a", "visitorId": visitor}, token=api.write)
+    api.clock.set("12:03:30", days=1)
+    await api.track({"siteId": "site_a", "visitorId": "today"}, token=api.write)
+    response = await api.get("/api/realtime/history?siteId=site_a&minutes=2&daysAgo=1", api.read)
+    assert response.json() == {
+        "points": [point(api, 1441, 0, 0, 0), point(api, 1440, 2, 2, 2)],
+        "peak": {"minute": start(api, 1440), "activeVisitors": 2},
+        "timestamp": f"{api.clock():%Y-%m-%dT%H:%M:%SZ}",
+    }
+
+
+@pytest.mark.any_engine
+@pytest.mark.parametrize("days", ["", "-1", "31", "1.0", "1&daysAgo=1"])
+async def test_days_out_of_range_are_400(api: Api, days: str) -> None:
+    response = await api.get(f"/api/realtime/history?siteId=site_a&daysAgo={days}", api.read)
+    assert (response.status_code, response.json()) == (400, {"error": "daysAgo: a whole number from 0 to 30"})
+
+
 @pytest.mark.any_engine
 @pytest.mark.parametrize(
     "minutes", ["", "0", "1441", "-1", "+5", "5.0", "1e2", "five", "%D9%A5", "00000005", "9" * 5000, "5&minutes=5"]

@@ -76,6 +76,7 @@ class StoppingEngine:
         self.name, self.database = engine.name, engine.database
         self.create_database = engine.create_database
         self.fetch = engine.fetch
+        self.is_granted = engine.is_granted
         self._engine = engine
         self._left = statements
 

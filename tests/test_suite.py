@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import VARIABLES
 from tests.kit.service import ROOT, environment
 from tests.kit.waiting import wait_until
 
@@ -27,11 +28,8 @@ def test_a_run_says_what_it_will_do_and_what_it_leaves_out() -> None:
     assert said[2].startswith("tests: the short forms, about ")
     assert said[2].endswith("; the others: make test-deep")
     assert said[3] == "clickhouse: the embedded engine, and the server at clickhouse.test:8123/default"
-    assert said[4:6] == [
-        "skipped: the fault harness (deep), which starts a ClickHouse of its own; to run it: "
-        "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE",
-        "skipped: the access log of a real website; to run it: PULSEHOUSE_TEST_ACCESS_LOG",
-    ]
+    skipped = [f"skipped: {what}; to run it: {variable}" for variable, what in VARIABLES.items()]
+    assert said[4 : 4 + len(skipped)] == skipped
     assert "secret" not in run.stdout
 
 

@@ -20,8 +20,9 @@ from app.client.simulation import (
 )
 from app.domain.clock import utc_now
 from app.settings import Settings
+from app.store.statements import load_statements
 from app.wiring import create_app
-from tests.conftest import MakeApi
+from tests.conftest import Api, MakeApi
 from tests.kit.waiting import GIVE_UP_S, until
 
 pytestmark = pytest.mark.cluster
@@ -150,3 +151,15 @@ async def test_without_a_service_it_waits_and_ends_when_it_is_told_to() -> None:
 def test_history_fits_what_the_service_accepts() -> None:
     assert HISTORY_S <= 270
     assert BATCH_MAX_SIGNALS <= 1000
+
+
+async def test_a_site_of_the_demo_has_two_days_of_visitors_behind_the_live_ones(api: Api) -> None:
+    past = {"gap_s": 270, "pages": ["/", "/", "/a"], "countries": ["DE"], "referrers": ["", "news.example"]}
+    now = api.clock().replace(microsecond=0)
+    await api.store.engine.execute(load_statements()["demo/past"], {"site": "site_a", "now": now, **past})
+    path = "/api/realtime/history?siteId=site_a&minutes=1440"
+    for days_ago in (0, 1):
+        points = (await api.get(f"{path}&daysAgo={days_ago}", api.read)).json()["points"]
+        hours = [sum(point["visitors"] for point in points[start : start + 60]) for start in range(0, 1380, 60)]
+        assert min(hours) > 0
+        assert points[-1]["visitors"] == 0 if days_ago == 0 else points[-1]["visitors"] > 0

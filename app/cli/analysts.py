@@ -9,6 +9,7 @@ from app.cli.output import as_json_option, print_json, print_table, usage_errors
 from app.client.plain_text import clean
 from app.domain.analysts import clean_analyst_name, make_analyst
 from app.domain.errors import InvalidValue
+from app.parts import create_analysts
 from app.settings import read_settings
 from app.store.analysts import AnalystRow, Analysts, Finding, Found
 from app.store.statements import load_statements
@@ -105,6 +106,19 @@ def remove(name: str, apply: bool, as_json: bool) -> None:
         click.echo(f"removed analyst {name}\n" if apply else script, nl=False)
 
 
+@analyst.command()
+@apply_option
+def role(apply: bool) -> None:
+    """Print the SQL that brings the role of all analysts to this version's tables, or run it; after an upgrade."""
+    if apply:
+
+        async def work(store: Store) -> None:
+            await store.analysts.make_role()
+
+        with_store(work)
+    click.echo("the role pulsehouse_analyst is up to date\n" if apply else _analysts().script_to_make_role(), nl=False)
+
+
 @analyst.command("list")
 @as_json_option
 def list_(as_json: bool) -> None:
@@ -144,4 +158,5 @@ def audit(as_json: bool) -> None:
 
 def _analysts() -> Analysts:
     """What writes the SQL for the database of the settings, without a connection to it."""
-    return Analysts(create_engine(read_settings(os.environ)), load_statements())
+    settings = read_settings(os.environ)
+    return create_analysts(settings, create_engine(settings), load_statements())

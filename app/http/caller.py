@@ -16,6 +16,9 @@ from app.store.tenants import Tenants
 
 Request = litestar.Request[Any, Any, Any]
 
+KEY_ID = "pulsehouse_key_id"
+"""Where the state of a request has the id of its key, for the access log."""
+
 
 class Caller:
     """Somebody with a valid key."""
@@ -60,6 +63,7 @@ class Callers:
         key = tenants.key(token)
         if key is None or not key.is_valid(self._store.clock()):
             raise InvalidToken
+        request.scope["state"][KEY_ID] = key.id
         caller = Caller(key, tenants, self._allowance)
         caller.spend(1)
         return caller

@@ -13,6 +13,8 @@ from app.store.store import Store
 
 MINUTES_MAX = 1440
 MINUTES_DEFAULT = 30
+DAYS_AGO_MAX = 30
+"""Within the retention of visitor_minutes."""
 
 REALTIME = described(
     "Live visitor data of a site",
@@ -39,10 +41,22 @@ HISTORY = described(
     security=TOKEN,
     parameters=[
         SITE_ID,
-        {
-            **parameter("minutes", "How many minutes, the one in progress included"),
-            "schema": {"type": "integer", "minimum": 1, "maximum": MINUTES_MAX, "default": MINUTES_DEFAULT},
-        },
+        parameter(
+            "minutes",
+            "How many minutes, the one in progress included",
+            type="integer",
+            minimum=1,
+            maximum=MINUTES_MAX,
+            default=MINUTES_DEFAULT,
+        ),
+        parameter(
+            "daysAgo",
+            "The same minutes so many times 24 hours earlier",
+            type="integer",
+            minimum=0,
+            maximum=DAYS_AGO_MAX,
+            default=0,
+        ),
     ],
 )
 
@@ -67,9 +81,11 @@ def realtime_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
     async def get_history(request: Request) -> Response[bytes]:
         """Return the active visitors as they were at the end of each minute, and the visitors of each minute."""
         caller = callers.authenticate(request)
-        site_id, minutes = required_site_id(request), minutes_of(request)
+        site_id = required_site_id(request)
+        minutes = whole_number_of(request, "minutes", MINUTES_DEFAULT, 1, MINUTES_MAX)
+        days_ago = whole_number_of(request, "daysAgo", 0, 0, DAYS_AGO_MAX)
         site = caller.readable(site_id)
-        return answer_json(await store.reports.history(site.tenant, site.id, minutes))
+        return answer_json(await store.reports.history(site.tenant, site.id, minutes, days_ago))
 
     paths = ("/api/realtime", "/api/realtime/breakdown", "/api/realtime/history")
     preflights = [allow_preflight(path, "GET, OPTIONS", "Authorization") for path in paths]
@@ -97,11 +113,11 @@ def filters_of(request: Request) -> dict[Dimension, str]:
     return filters
 
 
-def minutes_of(request: Request) -> int:
-    """Return the query's `minutes`, or their default. Raises InvalidParameter."""
-    given = request.query_params.getall("minutes", [str(MINUTES_DEFAULT)])
-    if len(given) == 1 and given[0].isascii() and given[0].isdecimal() and len(given[0]) <= len(str(MINUTES_MAX)):
-        minutes = int(given[0])
-        if 1 <= minutes <= MINUTES_MAX:
-            return minutes
-    raise InvalidParameter(f"minutes: a whole number from 1 to {MINUTES_MAX}")
+def whole_number_of(request: Request, name: str, default: int, least: int, most: int) -> int:
+    """Return a number of the query, or its default. Raises InvalidParameter."""
+    given = request.query_params.getall(name, [str(default)])
+    if len(given) == 1 and given[0].isascii() and given[0].isdecimal() and len(given[0]) <= len(str(most)):
+        number = int(given[0])
+        if least <= number <= most:
+            return number
+    raise InvalidParameter(f"{name}: a whole number from {least} to {most}")

@@ -13,7 +13,7 @@ from app.http.openapi import described, header, parameter, refusals
 
 STATIC = Path(__file__).parent.parent / "static"
 
-LIVE_MODULES = ("live/ask.js", "live/draw.js", "live/state.js", "live/text.js")
+LIVE_MODULES = sorted(f"live/{path.name}" for path in (STATIC / "live").glob("*.js"))
 """What live.js imports."""
 
 # This keeps style attributes out too; what the page sizes by script goes through the CSSOM, which is allowed.
@@ -81,5 +81,8 @@ STATIC_HANDLERS: list[HTTPRouteHandler] = [
     *(serve_file(f"/{name}", name, JAVASCRIPT, REVALIDATE) for name in LIVE_MODULES),
     serve_file("/docs.css", "docs.css", CSS, REVALIDATE),
     serve_file("/favicon.svg", "favicon.svg", "image/svg+xml", REVALIDATE),
-    serve_file("/js/pulse.js", "pulse.js", JAVASCRIPT, {**ONE_HOUR, **FROM_ANY_SITE}),
+    *(
+        serve_file(f"/js/{name}", name, JAVASCRIPT, {**ONE_HOUR, **FROM_ANY_SITE})
+        for name in ("pulse.js", "pulse-debug.js")
+    ),
 ]

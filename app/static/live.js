@@ -1,182 +1,227 @@
-/* The live page: asks api/realtime every five seconds while it can be seen, and shows what it was told, and when. */
-import { POLL_S, ask, isAsking, now, pause, reasonOf, schedule, stop } from "./live/ask.js";
-import { $, blank, show, showPages, tell, tick } from "./live/draw.js";
-import { keep, kept, state } from "./live/state.js";
-import { hasFlags, label, visible } from "./live/text.js";
+/* The live page: who looks, at what, and how they get there. docs/live.md */
+import { addressOf, followLinks, go, read } from "./live/address.js";
+import { fetchJson, reasonOf } from "./live/ask.js";
+import { forgetCourses, makeReadable } from "./live/course.js";
+import { $, set } from "./live/dom.js";
+import { stop } from "./live/follow.js";
+import { expect, tell } from "./live/health.js";
+import { closeParts, makeTabs, remakeParts, toggleAll } from "./live/parts.js";
+import { changeView, makeRanges, openSite, showName } from "./live/site.js";
+import { makeSites, openSites } from "./live/sites.js";
+import { state } from "./live/state.js";
+import { hasFlags, visible } from "./live/text.js";
+import { forget, given, keep, kept, onDeviceChange } from "./live/token.js";
+import { closeWall, makeWall, openWall } from "./live/wall.js";
 
 const body = document.body;
-const kiosk = new URLSearchParams(location.search).has("kiosk");
+const root = document.documentElement;
+let loading = null; // the sites, on their way
 
-function listSites() {
-  ask("api/sites", listSites, (list) => {
-    state.failure = null;
-    state.sites = list.sites;
-    chooseSite();
-  }, (error) => refuse(error, () => signIn("This token may not read any site. It needs the scope read or admin.")));
+/** Show what the address names. */
+function open() {
+  if (!state.token) return signIn();
+  const { siteIds, rotates, rotateS } = read();
+  close();
+  if (state.kiosk && (siteIds.length > 1 || (rotates && !siteIds.length))) return openTurns(siteIds, rotateS);
+  if (siteIds.length) return openOne(siteIds[0]);
+  view("sites");
+  openSites(first, denied);
 }
 
-function poll() {
-  const startedAt = Date.now();
-  ask("api/realtime?siteId=" + encodeURIComponent(state.site.id), poll, (answer) => {
-    if (!Array.isArray(answer.visitorsPerMinute)) throw new SyntaxError();
-    Object.assign(state, { answer, receivedAt: Date.now(), failure: null });
-    show();
-    schedule(Math.max(1, POLL_S - (Date.now() - startedAt) / 1000));
-  }, (error) => refuse(error, denied));
+function openOne(siteId) {
+  view("site");
+  openSite(known(siteId), denied);
+  if (state.site.domain) return;
+  loadSites().then(
+    () => {
+      if (state.site?.id !== siteId) return;
+      state.site = known(siteId);
+      showName();
+      showCrumb();
+      remakeParts();
+    },
+    () => state.site?.id === siteId && showName(true),
+  );
 }
 
-function refuse(error, onDenied) {
-  if (error.status === 401) return signIn("This token is not valid, or it has expired.");
-  if (error.status === 403) return onDenied();
-  const wait = Math.max(POLL_S, error.retryAfterS || 0);
-  const reason = reasonOf(error);
-  state.failure = { reason, offline: !error.status && !navigator.onLine, retryAt: Date.now() + wait * 1000 };
-  tick();
-  tell(reason + (state.answer ? " The numbers are not up to date." : ""), true);
-  schedule(wait);
+async function openTurns(siteIds, rotateS) {
+  notice("One moment …", "Asking which sites this token may read.");
+  try {
+    const sites = await loadSites();
+    const shown = siteIds.length ? siteIds.map(known) : sites.slice(0, 100);
+    if (!shown.length) return noSite();
+    view("site");
+    openWall(shown, rotateS, denied);
+  } catch (error) {
+    if (error.status === 401 || error.status === 403) return denied(error);
+    notice(reasonOf(error), "Trying again …");
+    setTimeout(() => openTurns(siteIds, rotateS), 5000);
+  }
+}
+
+/** With the first overview: who has one site lands on it. */
+function first({ total, sites }) {
+  if (total.sites > 1) return false;
+  if (total.sites) {
+    history.replaceState(null, "", addressOf(sites[0].siteId) + (state.kiosk ? "&kiosk" : ""));
+    open();
+  } else noSite();
+  return true;
+}
+
+const known = (siteId) => state.sites?.find((one) => one.id === siteId) ?? { id: siteId, domain: "", name: "" };
+
+/** The sites that the token may read, asked for once. */
+function loadSites() {
+  loading ||= fetchJson("api/sites").then(
+    (list) => (state.sites = list.sites),
+    (error) => {
+      loading = null;
+      throw error;
+    },
+  );
+  return loading;
 }
 
 // ---------------------------------------------------------------- views
 
 function view(name) {
   body.dataset.view = name;
-  $("signin").hidden = name !== "signin";
-  $("notice").hidden = name !== "notice";
-  $("live").hidden = name !== "live";
+  for (const section of $("main").children) section.hidden = section.id !== name;
   $("leave").hidden = name === "signin";
-  document.querySelector(".site").hidden = name === "signin" || !state.sites.length;
-  document.querySelector(".health").hidden = name !== "live";
+  $("health-box").hidden = name !== "site" && name !== "sites";
+  $("banner").hidden = true;
+  showCrumb();
+}
+
+function showCrumb() {
+  const several = state.sites ? state.sites.length > 1 : true;
+  const shown = body.dataset.view === "site" || body.dataset.view === "notice";
+  $("crumb").hidden = !shown;
+  $("to-all").hidden = !several || state.kiosk || !state.token;
+  $("to-all").href = $("home").href = addressOf();
+  $("crumb-name").hidden = body.dataset.view !== "site";
 }
 
 function notice(title, text) {
-  $("notice-title").textContent = title;
-  $("notice-text").textContent = text;
+  set($("notice-title"), title);
+  set($("notice-text"), text);
   view("notice");
+  expect("");
   document.title = title + " · Pulsehouse";
 }
 
-function forget() {
-  stop();
-  state.answer = state.failure = null;
-  $("banner").hidden = true;
-  body.dataset.health = "waiting";
+function noSite() {
+  close();
+  notice("No site yet", "This token is valid, but there is no site that it may read. Add one with: pulsehouse site add");
 }
 
-function signIn(message) {
+/** End what is shown. */
+function close() {
+  stop();
+  closeParts();
+  closeWall();
+  delete body.dataset.empty;
+  delete body.dataset.filtered;
+}
+
+function signIn(message = "") {
+  close();
   forget();
-  keep(null);
-  state.sites = [];
-  state.site = null;
+  forgetCourses();
+  Object.assign(state, { token: null, sites: null, site: null, answer: null });
+  loading = null;
   view("signin");
+  expect("");
   document.title = "Pulsehouse";
   $("token").value = "";
-  $("token-error").textContent = message || "";
+  set($("token-error"), message);
   $("token").toggleAttribute("aria-invalid", Boolean(message));
   $("token").focus();
 }
 
-function enter(given) {
-  keep(given);
-  $("token-error").textContent = "";
+function enter(token) {
+  state.token = token;
+  state.sites = loading = null;
+  set($("token-error"), "");
   $("main").focus();
-  notice("One moment …", "Asking which sites this token may read.");
-  listSites();
-}
-
-function denied() {
-  forget();
-  notice("This token may not see this site", state.sites.length ? "Choose another site, or sign in with another token." : "Sign in with another token.");
-  tell("This token may not see this site.", true);
-}
-
-function chooseSite() {
-  const wanted = new URLSearchParams(location.search).get("siteId");
-  const options = state.sites.map((one) => option(one, state.sites.some((other) => other !== one && label(other) === label(one))));
-  state.site = state.sites.find((one) => one.id === wanted) || (wanted ? { id: wanted, domain: wanted } : state.sites[0]);
-  if (!state.site) {
-    forget();
-    return notice("No site yet", "This token is valid, but there is no site that it may read. Add one with: pulsehouse site add");
-  }
-  if (!state.sites.includes(state.site)) options.push(option(state.site, false));
-  $("site").replaceChildren(...options);
-  $("site").value = state.site.id;
   open();
 }
 
-function option(one, ambiguous) {
-  return new Option(label(one) + (ambiguous ? ` (${visible(one.domain || one.id)})` : ""), one.id);
-}
-
-function open() {
-  const address = new URL(location.href);
-  address.searchParams.set("siteId", state.site.id);
-  history.replaceState(null, "", address.href.replace("kiosk=&", "kiosk&").replace(/kiosk=$/, "kiosk"));
-  forget();
-  state.allPages = false;
-  $("domain").textContent = visible(state.site.domain || state.site.id);
-  const source = new URL("js/pulse.js", document.baseURI).href;
-  $("snippet").textContent = `<script defer src="${source}" data-site="${visible(state.site.id)}"></script>`;
-  blank();
-  view("live");
-  document.title = label(state.site) + " · Pulsehouse";
-  poll();
+async function denied(error) {
+  close();
+  if (error.status === 401) return signIn("This token is not valid, or it has expired.");
+  try {
+    await loadSites();
+  } catch (failure) {
+    if (failure.status) return signIn("This token may not read any site. It needs the scope read or admin.");
+  }
+  const which = read().siteIds.map(visible).join(", ");
+  notice("This token may not see this site", `${which ? `There is no ${which}, or this token may not read it. ` : ""}${state.sites?.length ? "Choose one of your sites, or sign in with another token." : "Sign in with another token."}`);
+  tell("This token may not see this site.", true);
 }
 
 // ---------------------------------------------------------------- the tab
 
-async function stayAwake() {
-  try {
-    if (kiosk && !document.hidden) await navigator.wakeLock.request("screen");
-  } catch {
-    // not allowed here: the display's own settings hold
-  }
-}
-
 $("form").addEventListener("submit", (event) => {
   event.preventDefault();
-  const given = $("token").value.trim();
-  if (/^[\x21-\x7e]+$/.test(given)) enter(given);
-  else signIn("This is not a token: it has the form ph_live_…");
+  const token = $("token").value.trim();
+  if (!/^[\x21-\x7e]+$/.test(token)) return signIn("This is not a token: it has the form ph_live_…");
+  forget();
+  keep(token, $("keep").checked);
+  enter(token);
 });
 $("leave").addEventListener("click", () => signIn());
-$("site").addEventListener("change", () => {
-  state.site = state.sites.find((one) => one.id === $("site").value) || state.site;
-  open();
-});
-$("more").addEventListener("click", () => {
-  state.allPages = !state.allPages;
-  showPages();
-});
+$("more").addEventListener("click", toggleAll);
 $("copy").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText($("snippet").textContent);
-    $("copy").textContent = "Copied";
-    setTimeout(() => ($("copy").textContent = "Copy"), 2000);
+    set($("copy"), "Copied");
+    setTimeout(() => set($("copy"), "Copy"), 2000);
   } catch {
     getSelection().selectAllChildren($("snippet")); // no clipboard without https: selected, ready to be copied
   }
 });
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) {
-    pause();
-    if (state.site) document.title = label(state.site) + " · Pulsehouse"; // no number that would grow old unseen
-  } else {
-    tick();
-    now();
-    stayAwake();
+addEventListener("popstate", () => {
+  if (!state.token) return;
+  const { siteIds } = read();
+  if (body.dataset.view === "site" && siteIds.length === 1 && siteIds[0] === state.site.id) {
+    changeView();
+    if (document.activeElement === body) $("main").focus({ preventScroll: true }); // what had the focus is gone
+    return;
   }
+  open();
+  scrollTo(0, 0);
+  $("main").focus();
 });
-addEventListener("online", now);
-addEventListener("offline", () => isAsking() && refuse(new TypeError("offline")));
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || body.dataset.view !== "site" || $("to-all").hidden || event.metaKey || event.ctrlKey || event.altKey) return;
+  event.preventDefault();
+  go(addressOf());
+  $("find").focus();
+});
 addEventListener("hashchange", () => {
-  const given = kept();
-  if (given && given !== state.token) enter(given);
+  const token = given();
+  if (!token || token === state.token) return;
+  keep(token, false);
+  enter(token);
 });
-setInterval(() => document.hidden || tick(), 1000);
+onDeviceChange((now, before) => {
+  if (now === null && before === state.token) signIn();
+  else if (now && !state.token) enter(now);
+});
 
-document.documentElement.classList.toggle("kiosk", kiosk);
-document.documentElement.classList.toggle("no-flags", !hasFlags());
-stayAwake();
-const given = kept();
-if (given) enter(given);
-else signIn();
+const start = read();
+state.kiosk = start.kiosk;
+if (start.theme) root.style.colorScheme = start.theme;
+root.classList.toggle("no-flags", !hasFlags());
+if (state.kiosk) makeWall();
+followLinks();
+makeTabs();
+makeRanges();
+makeReadable();
+makeSites(loadSites);
+const brought = given();
+if (brought) keep(brought, false);
+state.token = brought || kept();
+open();

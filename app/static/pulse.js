@@ -7,9 +7,19 @@
     var referrer = document.referrer;
     var page, missed, sentAt;
 
-    if (!options.site || window.pulse) return;
+    if (!options.site || window.pulse) return explain(window.pulse ? "twice" : "site");
     window.pulse = { track: track };
     var silent = "dnt" in options && (navigator.globalPrivacyControl || navigator.doNotTrack == 1);
+
+    // With data-debug, or on localhost, the console says what is sent.
+    function explain(why, then) {
+      if (!("debug" in options || location.hostname == "localhost")) return then && then();
+      var other = document.createElement("script");
+      other.src = new URL("pulse-debug.js", script.src);
+      other.dataset.why = why;
+      other.onload = other.onerror = then;
+      document.head.append(other);
+    }
 
     // With data-hash, "/app/#/users" is the page "/app/users"; an anchor such as "#top" is no page.
     function here() {
@@ -83,8 +93,8 @@
       pageview();
     }
 
-    if (silent) return;
-    if (document.prerendering) document.addEventListener("prerenderingchange", start, { once: true });
-    else start();
+    if (silent) explain("wish");
+    else if (document.prerendering) document.addEventListener("prerenderingchange", start, { once: true });
+    else explain("", start);
   } catch (e) {}
 })(window, document, history);

@@ -62,9 +62,9 @@ class ReportsByShard:
         """The active visitors of a site by a dimension, as JSON. Raises Unavailable when not known in time."""
         return await self._lanes.of_site(site_id).breakdown(tenant, site_id, by, filters)
 
-    async def history(self, tenant: str, site_id: str, minutes: int) -> bytes:
-        """How the live number of a site went in the last so many minutes, as JSON. Raises Unavailable."""
-        return await self._lanes.of_site(site_id).history(tenant, site_id, minutes)
+    async def history(self, tenant: str, site_id: str, minutes: int, days_ago: int = 0) -> bytes:
+        """How the live number of a site went in so many minutes, as JSON. Raises Unavailable."""
+        return await self._lanes.of_site(site_id).history(tenant, site_id, minutes, days_ago)
 
 
 class _OfSite(msgspec.Struct, frozen=True):

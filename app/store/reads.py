@@ -40,7 +40,6 @@ class _Row(msgspec.Struct, frozen=True, array_like=True):
     """What sql/realtime.sql returns of a site with visitors."""
 
     site: str
-    rows_read: int
     visitors: int
     pageviews: int
     pages: list[tuple[str, int]]
@@ -55,7 +54,7 @@ class _Result(msgspec.Struct, frozen=True):
     rows: int
 
 
-NO_VISITORS = _Row("", 0, 0, 0, [], [], [0] * WINDOW_MINUTES)
+NO_VISITORS = _Row("", 0, 0, [], [], [0] * WINDOW_MINUTES)
 
 _decode_result = msgspec.json.Decoder(_Result).decode
 _encode = msgspec.json.Encoder().encode
@@ -252,7 +251,7 @@ def parameters_of(site_ids: Iterable[str], now: datetime) -> Parameters:
 
 
 def _read(body: bytes, asked: Mapping[int, str], now: datetime) -> list[tuple[str, int, bytes]]:
-    """The sites, rows and answers of a result; `asked` are the sites by their keys.
+    """The sites, visitor-minutes and answers of a result; `asked` are the sites by their keys.
 
     Raises EngineError when it does not answer exactly what was asked.
     """
@@ -261,7 +260,7 @@ def _read(body: bytes, asked: Mapping[int, str], now: datetime) -> list[tuple[st
         found = {int(row.site): row for row in result.data}
         minutes = minutes_of_window(now)
         rows = [(site_id, found.pop(key, NO_VISITORS)) for key, site_id in asked.items()]
-        answers = [(site_id, row.rows_read, _encode(_answer(row, minutes, now))) for site_id, row in rows]
+        answers = [(site_id, sum(row.per_minute), _encode(_answer(row, minutes, now))) for site_id, row in rows]
     except ValueError:
         raise EngineError(None, detail="the answer is not ClickHouse's") from None
     if found or len(result.data) != result.rows:

@@ -50,8 +50,11 @@ class Reports:
 
         return await self._shared.of(tenant, (site_id, by, *names, *patterns), make)
 
-    async def history(self, tenant: str, site_id: str, minutes: int) -> bytes:
-        """How the live number of a site went in the last so many minutes, as JSON. Raises Unavailable."""
+    async def history(self, tenant: str, site_id: str, minutes: int, days_ago: int = 0) -> bytes:
+        """How the live number of a site went in so many minutes, as JSON. Raises Unavailable.
+
+        They end with the minute in progress, or that of the same time some days ago, which is over and whole.
+        """
 
         def make(now: datetime) -> MakingOne[bytes]:
             def answer(body: bytes) -> bytes:
@@ -62,7 +65,10 @@ class Reports:
                     raise ValueError("other minutes than were asked for")
                 return msgspec.json.encode(HistoryAnswer(points, peak_of(points), now))
 
-            first = start_of_minute(now) - timedelta(minutes=minutes - 1)
-            return MakingOne(self._engine, self._history, {"site": site_id, "first": first, "now": now}, answer)
+            last = start_of_minute(now) - timedelta(days=days_ago)
+            first = last - timedelta(minutes=minutes - 1)
+            # Past minutes have nothing that is stamped ahead of them.
+            parameters = {"site": site_id, "first": first, "now": last if days_ago else now}
+            return MakingOne(self._engine, self._history, parameters, answer)
 
-        return await self._shared.of(tenant, (site_id, minutes), make)
+        return await self._shared.of(tenant, (site_id, minutes, days_ago), make)

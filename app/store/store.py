@@ -118,7 +118,6 @@ class Store:
             self.applied = await self.cluster.prepare()
         else:
             self.applied = await prepare_database(self.engine, self._statements, Layout())
-        await self.warn_of_version()
 
     async def warn_of_version(self) -> None:
         """Log what is known against the version of ClickHouse, on a cluster of one node. Raises EngineError."""

@@ -15,7 +15,7 @@ pytest.importorskip("playwright", reason="the browser tests need playwright: mak
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
-from tests.kit.service import Service, key, make, site
+from tests.kit.service import ANSWER_WITHIN_S, Service, key, make, site
 from tests.kit.user_agents import CHROME
 
 WAIT_MS = 60_000
@@ -51,6 +51,15 @@ class LiveService(Service):
         """Address of the live page, signed in."""
         return f"{self.url}/?siteId={site_id}{more}#token={self.token if token is None else token}"
 
+    def breakdown(self, site_id: str, **query: str) -> dict[str, Any]:
+        """An answer by a dimension."""
+        params, headers = {"siteId": site_id, **query}, {"Authorization": f"Bearer {self.token}"}
+        answer = httpx.get(
+            f"{self.url}/api/realtime/breakdown", params=params, headers=headers, timeout=ANSWER_WITHIN_S
+        )
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
     def realtime(self, site_id: str) -> dict[str, Any]:
         answer = self.poll(self.token, site_id)
         assert answer.status_code == 200, answer.text
@@ -79,7 +88,7 @@ class CustomerHandler(BaseHTTPRequestHandler):
         pixel = f"{self._tracker}api/track.gif?siteId={site_id}"
         body = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>A customer's page</title>
             <link rel="icon" href="data:,">
-            <script defer src="{self._tracker}js/pulse.js" data-site="{site_id}" {options}></script></head>
+            <script defer src="{self._tracker}js/pulse.js" {options} data-site="{site_id}"></script></head>
             <body><a id="next" href="/{site_id}/next">next</a><noscript>
             <img src="{pixel}" alt="" referrerpolicy="no-referrer-when-downgrade"></noscript></body></html>""".encode()
         self.send_response(200)
@@ -180,9 +189,10 @@ class Visitors:
         self.hosts: set[str] = set()
         """Where requests went to."""
 
-    async def page(self, **options: Any) -> Page:
+    async def page(self, *, bot: bool = False, **options: Any) -> Page:
         number = time.monotonic_ns() % 10**9
-        context = await self._browser.new_context(user_agent=CHROME.format(number), **options)
+        user_agent = "Mozilla/5.0 (compatible; Googlebot/2.1)" if bot else CHROME.format(number)
+        context = await self._browser.new_context(user_agent=user_agent, **options)
         self._contexts.append(context)
         page = await context.new_page()
         page.set_default_timeout(WAIT_MS)

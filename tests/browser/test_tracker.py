@@ -200,3 +200,83 @@ async def test_a_browser_without_scripts_is_counted_by_the_pixel(
     page = await visitors.page(java_script_enabled=False)
     await page.goto(f"{customer}site_docs/no-scripts")
     await until(lambda: "/site_docs/no-scripts" in service.realtime("site_docs")["pageBreakdown"])
+
+
+async def told(page: Page, url: str) -> list[str]:
+    """What the tracker says in the console of a page, from its second line on."""
+    lines: list[str] = []
+    page.on("console", lambda line: lines.append(line.text) if line.text.startswith("Pulsehouse: ") else None)
+    await page.goto(url)
+    await until(lambda: lines and not lines[-1].startswith("Pulsehouse: debugging"))
+    return [line.removeprefix("Pulsehouse: ") for line in lines if "debugging" not in line]
+
+
+async def test_asked_to_debug_the_tracker_says_what_becomes_of_each_signal(
+    service: LiveService, customer: str, visitors: Visitors
+) -> None:
+    page = await visitors.page()
+    counted = "pageview of /site_shop/debugged is counted for site_shop."
+    assert await told(page, f"{customer}site_shop/debugged?options=data-debug") == [counted]
+    assert "/site_shop/debugged" in service.realtime("site_shop")["pageBreakdown"]
+    assert visitors.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "said"),
+    [
+        (
+            "nobody/x",
+            "data-debug",
+            'pageview of /nobody/x is not counted: {service}/ has no site "nobody"; check data-site.',
+        ),
+        ("site_shop/x", "data-debug,data-site", "nothing is counted: the script element has no data-site."),
+        (
+            "site_shop/x",
+            "data-debug,data-dnt",
+            "nothing is counted: this browser asks not to be tracked, and data-dnt respects that.",
+        ),
+    ],
+)
+async def test_asked_to_debug_the_tracker_says_why_nothing_is_counted(
+    service: LiveService, customer: str, visitors: Visitors, path: str, options: str, said: str
+) -> None:
+    page = await visitors.page()
+    if "dnt" in options:
+        await page.add_init_script("Object.defineProperty(Navigator.prototype, 'doNotTrack', {get: () => '1'})")
+    assert await told(page, f"{customer}{path}?options={options}") == [said.format(service=service.url)]
+
+
+async def test_on_localhost_the_tracker_says_that_the_host_is_foreign(
+    service: LiveService, customer: str, visitors: Visitors
+) -> None:
+    page = await visitors.page()
+    said = "pageview of /site_shop/x is not counted: localhost is none of the domains of site_shop; add it to them."
+    assert await told(page, f"{customer.replace('127.0.0.1', 'localhost')}site_shop/x") == [said]
+
+
+async def test_a_bot_is_told_in_the_console_that_it_is_one(customer: str, visitors: Visitors) -> None:
+    page = await visitors.page(bot=True)
+    (said,) = await told(page, f"{customer}site_shop/x?options=data-debug")
+    assert "is not counted: the service takes this browser for a bot, by its User-Agent: Mozilla/5.0" in said
+
+
+async def test_a_blocked_signal_is_told_with_the_usual_reasons(
+    service: LiveService, customer: str, visitors: Visitors
+) -> None:
+    page = await visitors.page()
+    await page.route("**/api/track", lambda route: route.abort("blockedbyclient"))
+    (said,) = await told(page, f"{customer}site_shop/x?options=data-debug")
+    assert said == (
+        "pageview of /site_shop/x is not counted: the request was blocked. An ad blocker, a Content-Security-Policy "
+        f'without "connect-src {service.url}", or no network.'
+    )
+
+
+async def test_nobody_else_loads_the_explanations(customer: str, visitors: Visitors) -> None:
+    page = await visitors.page()
+    paths: list[str] = []
+    page.on("request", lambda request: paths.append(request.url))
+    wire = Wire(page)
+    await page.goto(f"{customer}site_shop/plain")
+    await until(lambda: len(wire.requests) == 1)
+    assert [path for path in paths if "debug" in path] == []

@@ -1,70 +1,50 @@
-/* Asking the service: one question at a time, again and again, never while nobody looks. */
+/* Asking the service: one question, or a stream of messages. */
 import { state } from "./state.js";
 
-export const POLL_S = 5;
 const TIMEOUT_S = 12;
 
-let step = null; // what to ask next; null when there is nothing to ask
-let timer = 0;
-let round = 0; // answers to questions of an earlier round are dropped
-
 class Refused extends Error {
-  constructor(status, retryAfterS) {
-    super("HTTP " + status);
-    this.status = status;
-    this.retryAfterS = retryAfterS;
+  constructor(response) {
+    super("HTTP " + response.status);
+    this.status = response.status;
+    this.retryAfterS = Math.max(0, Number(response.headers.get("Retry-After")) || 0);
   }
 }
 
-async function fetchJson(path) {
+async function request(path, more) {
   const response = await fetch(path, {
+    ...more,
     headers: { Authorization: "Bearer " + state.token },
     cache: "no-store",
     credentials: "same-origin",
     referrerPolicy: "no-referrer",
-    signal: AbortSignal.timeout(TIMEOUT_S * 1000),
   });
-  if (!response.ok) {
-    const seconds = Number(response.headers.get("Retry-After"));
-    throw new Refused(response.status, seconds > 0 ? seconds : 0);
+  if (!response.ok) throw new Refused(response);
+  return response;
+}
+
+/** The JSON at a path, asked for by GET, or by POST with a body. */
+export async function fetchJson(path, body) {
+  const more = body ? { method: "POST", body: JSON.stringify(body) } : {};
+  return (await request(path, { ...more, signal: AbortSignal.timeout(TIMEOUT_S * 1000) })).json();
+}
+
+/** The messages of a stream, until it ends: {event, data}, {retryS}, or {} for a sign of life. */
+export async function* messages(path, signal) {
+  const response = await request(path, { signal });
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    const whole = (rest + part.value).split("\n\n");
+    rest = whole.pop();
+    for (const text of whole) yield parse(text);
   }
-  return response.json();
 }
 
-/** Ask `path`, and from now on again by `next`; the answer goes to one of the two, unless something else is asked by then. */
-export async function ask(path, next, onAnswer, onFailure) {
-  step = next;
-  const asked = ++round;
-  try {
-    const answer = await fetchJson(path);
-    if (asked === round) onAnswer(answer);
-  } catch (error) {
-    if (asked === round) onFailure(error);
-  }
-}
-
-export const isAsking = () => step !== null;
-
-/** Ask nothing any more, and drop what is still to come. */
-export function stop() {
-  ++round;
-  pause();
-  step = null;
-}
-
-export function pause() {
-  clearTimeout(timer);
-}
-
-/** Ask again after some seconds; a hidden page waits until it is seen. */
-export function schedule(seconds) {
-  pause();
-  timer = document.hidden || !step ? 0 : setTimeout(() => step && step(), seconds * 1000);
-}
-
-export function now() {
-  pause();
-  if (step && !document.hidden) step();
+function parse(text) {
+  const fields = Object.fromEntries(text.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1).trim()]));
+  if (fields.retry) return { retryS: Number(fields.retry) / 1000 };
+  return fields.event ? { event: fields.event, data: JSON.parse(fields.data) } : {};
 }
 
 /** Why there is no answer, in words for people. */

@@ -1,34 +1,14 @@
-/* What the live page knows, and the token that its tab keeps. */
-
-export const WINDOW_S = 300;
+/* What the live page knows. */
 
 export const state = {
   token: null,
-  sites: [],
-  site: null, // {id, domain, name}
-  answer: null,
-  receivedAt: 0, // ms, this machine's clock
-  failure: null, // {reason, offline, retryAt}
-  allPages: false,
+  kiosk: false,
+  sites: null, // the sites that the token may read, once they are known: [{id, domain, name}]
+  site: null, // the one that is shown
+  answer: null, // its realtime answer
+  filtered: null, // its answer by a dimension, of the visitors that the filters keep
+  filters: {}, // dimension -> value
+  tab: "page",
 };
 
-export function keep(given) {
-  state.token = given;
-  try {
-    if (given) sessionStorage.setItem("token", given);
-    else sessionStorage.removeItem("token");
-  } catch {
-    // storage is switched off: the token lives as long as the page
-  }
-}
-
-/** The token of the address, which is taken out of it, or else the one that the tab has kept. */
-export function kept() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (given !== null) history.replaceState(null, "", location.pathname + location.search);
-  try {
-    return given || sessionStorage.getItem("token");
-  } catch {
-    return given;
-  }
-}
+export const isFiltered = () => Object.keys(state.filters).length > 0;
