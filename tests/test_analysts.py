@@ -165,6 +165,12 @@ def test_what_is_printed_needs_no_database() -> None:
     )
 
 
+def test_on_a_cluster_there_are_no_analysts() -> None:
+    cluster = {"clickhouse_url": "http://x@127.0.0.1:1/stats", "clickhouse_cluster": "stats"}
+    for command in (("add", "ann", "--tenant", "acme"), ("add", "ann", "--tenant", "acme", "--apply"), ("role",)):
+        assert "PULSEHOUSE_CLICKHOUSE_CLUSTER" in refused(run_here("analyst", *command, **cluster), 1)
+
+
 # What they see.
 
 LIVE = "now = now('UTC')"
