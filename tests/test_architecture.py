@@ -26,6 +26,7 @@ LAYERS = {
         "app.domain",
         "app.settings",
         "app.log",
+        "app.parts",
         "app.process",
         "app.store",
         "app.http",

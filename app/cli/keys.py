@@ -11,7 +11,7 @@ from app.cli.output import as_json_option, print_json, print_table
 from app.client.administration import RemoteKey
 from app.domain.errors import NotFound
 from app.domain.keys import MAX_EXPIRY_DAYS, SCOPES
-from app.store.tenants import ApiKeyRow
+from app.store.tenant_rows import ApiKeyRow
 
 
 @click.group()
