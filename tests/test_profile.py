@@ -106,6 +106,7 @@ async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, clie
         "overview": {"sites": [site_key("site_a"), site_key("site_b")], "now": now, "oldest": oldest},
         "sites/find": {"ids": ["site_a", "site_b"]},
         "keys/list_of_tenant": {"tenant": "acme"},
+        "sites/digests": {},
         "sites/list": {"since": EVER, "cluster": ""},
         "keys/list": {"since": EVER},
         "salts/list": {"kept_minutes": 25},

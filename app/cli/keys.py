@@ -13,7 +13,7 @@ from app.client.administration import RemoteKey
 from app.client.plain_text import clean
 from app.domain.errors import NotFound
 from app.domain.keys import MAX_EXPIRY_DAYS, SCOPES, require_site_of_public
-from app.store.tenants import ApiKeyRow
+from app.store.tenant_rows import ApiKeyRow
 
 EXAMPLE_URL = "https://stats.example.com"
 ADDRESS_NOTE = f"\nPut the address of your service in the place of {EXAMPLE_URL}."

@@ -26,7 +26,7 @@ from app.http.changes import (
 from app.http.openapi import TOKEN, answer, described, parameter, refusals
 from app.http.preflight import allow_preflight
 from app.store.store import Store
-from app.store.tenants import ApiKeyRow
+from app.store.tenant_rows import ApiKeyRow
 
 
 class NewKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -120,7 +120,7 @@ class Store:
             self.applied = await prepare_database(self.engine, self._statements, Layout())
 
     async def warn_of_version(self) -> None:
-        """Log what is known against the version of ClickHouse. Raises EngineError."""
+        """Log what is known against the version of ClickHouse, on a cluster of one node. Raises EngineError."""
         version = await self.engine.fetch(self._statements["version"])
         if wrong := what_is_wrong(version.decode(errors="replace")):
             log.warning("%s", wrong)
