@@ -37,14 +37,17 @@ class LiveService(Service):
 
     def __init__(self, **settings: str) -> None:
         settings["track_max_signals_per_minute"] = "0"
-        *_, reader, writer = make(
+        *_, reader, writer, public = make(
             site("site_other", tenant="other", domain="127.0.0.1"),
             *((*site(site_id, domain="127.0.0.1")[:-1], name) for site_id, name in SITES.items()),
             key("read"),
             key("write"),
+            (*key("public"), "--site", "site_shop"),
             **settings,
         )
         self.token, self.write_token = reader["token"], writer["token"]
+        self.public_token = public["token"]
+        """Reads the numbers of site_shop."""
         super().__init__(**settings)
 
     def page(self, site_id: str = "", *, token: str | None = None, more: str = "") -> str:
