@@ -8,6 +8,7 @@ SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 build_info = Gauge("pulsehouse_build_info", "1, labelled with the version", ["version"], multiprocess_mode="livemax")
 build_info.labels(version("pulsehouse")).set(1)
+workers_started = Counter("pulsehouse_workers_started", "Workers that have begun to serve, those that ended included")
 requests = Counter("pulsehouse_http_requests", "Requests answered", ["route", "method", "status"])
 request_seconds = Histogram(
     "pulsehouse_http_request_seconds", "From a request's head to the begin of its answer", ["route"], buckets=SECONDS
@@ -27,6 +28,9 @@ signals_committed = Counter("pulsehouse_signals_committed", "Signals committed t
 signals_refused_as_bot = Counter("pulsehouse_signals_refused_as_bot", "Signals of bots and crawlers, not stored")
 signals_queued = Gauge(
     "pulsehouse_signals_queued", "Signals waiting for an INSERT or in the running one", multiprocess_mode="livesum"
+)
+queue_max_signals = Gauge(
+    "pulsehouse_queue_max_signals", "Signals that may wait, in the workers that live", multiprocess_mode="livesum"
 )
 inserts = Counter("pulsehouse_inserts", "INSERTs sent, repeated ones included", ["outcome"])
 insert_seconds = Histogram("pulsehouse_insert_seconds", "Duration of an INSERT", buckets=SECONDS)

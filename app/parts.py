@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from app.domain.clock import Clock
 from app.domain.errors import StartupError
@@ -53,6 +54,12 @@ def create_cluster(settings: Settings, statements: Mapping[str, Statement]) -> C
     if len({node.whole.database for node in nodes}) > 1:
         raise StartupError("PULSEHOUSE_CLICKHOUSE_URL: all nodes of a cluster must name the same database")
     return Cluster(settings.clickhouse_cluster, nodes, statements, replicated=settings.clickhouse_replicated)
+
+
+def create_analysts(settings: Settings, engine: Engine, statements: Mapping[str, Statement]) -> Analysts:
+    """The analysts of the engine's database, beside the user that the settings name."""
+    user = urlsplit(settings.clickhouse_url.partition(",")[0]).username or "default"
+    return Analysts(engine, statements, service_user=unquote(user))
 
 
 class Parts:
@@ -129,7 +136,7 @@ class Parts:
             salts=salts,
             removals=removals,
             administration=Administration(tenants, removals),
-            analysts=Analysts(engine, self._statements),
+            analysts=create_analysts(self._settings, engine, self._statements),
             intake=Intake(salts, self._clock),
             repeatable=repeatable,
             refresh_s=self._settings.directory_refresh_ms / 1000,

@@ -1,4 +1,4 @@
-"""What each process of the service does to itself: its log, its garbage collector, and that it ends with its parent."""
+"""What each process of the service does to itself: its garbage collector, and that it ends with its parent."""
 
 import ctypes
 import gc
@@ -7,18 +7,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from typing import Any
-
-GRANIAN_LOGGING: dict[str, Any] = {"loggers": {"_granian": {}}}
-"""Lets the lines of granian take the way of all others; its own configuration prints them bare, on standard output."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-
-def configure_logging() -> None:
-    """Log to standard error: time, level, message."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 def spare_garbage_collector() -> None:

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 from platformdirs import user_data_dir
@@ -25,7 +25,11 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     clickhouse_replicated: bool = False
     insert_quorum_replicas: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
     data_dir: str = user_data_dir("pulsehouse", appauthor=False)
+    backup_dir: str = ""
     trusted_proxies: str = ""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    access_log: Literal["off", "routes", "requests"] = "off"
     directory_refresh_ms: Milliseconds = 1_000
     directory_max_age_ms: Milliseconds = 5_000
     removal_delay_ms: Milliseconds = 60_000
@@ -90,9 +94,11 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def _expected(field: msgspec.structs.FieldInfo) -> str:
-    """What a field must be, in words: true or false, or a number with the unit that its name ends in."""
+    """What a field must be, in words: one of some, or a number with the unit that its name ends in."""
     if field.type is bool:
         return "true or false"
+    if get_origin(field.type) is Literal:
+        return f"one of {', '.join(get_args(field.type))}"
     (bounds,) = field.type.__metadata__
     unit = _unit(field.name)
     limits = f"of at least {bounds.ge}" if bounds.le is None else f"from {bounds.ge} to {bounds.le}"

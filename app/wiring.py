@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.domain.clock import Clock, utc_now
 from app.domain.errors import StartupError
+from app.http.access_log import AccessLog
 from app.http.answers import EXCEPTION_HANDLERS
 from app.http.batch import batch_handlers
 from app.http.bodies import Bodies
@@ -24,6 +25,7 @@ from app.http.health import health_handlers
 from app.http.keys import key_handlers
 from app.http.openapi import serve_document
 from app.http.overview import overview_handlers
+from app.http.public import public_handlers
 from app.http.rate_limit import Allowance, RateLimit
 from app.http.realtime import realtime_handlers
 from app.http.reference import reference_handler
@@ -33,8 +35,9 @@ from app.http.static import STATIC_HANDLERS
 from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
 from app.http.work import Work
+from app.log import configure_logging
 from app.parts import Parts, create_cluster, create_server_engine
-from app.process import configure_logging, end_with_parent, spare_garbage_collector
+from app.process import end_with_parent, spare_garbage_collector
 from app.settings import Settings, read_settings
 from app.store.embedded import EmbeddedEngine
 from app.store.engine import Engine
@@ -42,6 +45,17 @@ from app.store.statements import load_statements
 from app.store.store import Store
 
 log = logging.getLogger(__name__)
+
+
+def read_settings_and_log(role: str, environment: Mapping[str, str]) -> Settings:
+    """Return the settings, and have this process log by them. Raises StartupError for one that is wrong.
+
+    What is said of a wrong setting is said in the format asked for already.
+    """
+    configure_logging(role, as_json=environment.get("PULSEHOUSE_LOG_FORMAT") == "json")
+    settings = read_settings(environment)
+    configure_logging(role, as_json=settings.log_format == "json", level=settings.log_level)
+    return settings
 
 
 def create_engine(settings: Settings) -> Engine:
@@ -56,7 +70,13 @@ def create_engine(settings: Settings) -> Engine:
         Path(settings.data_dir).expanduser(),
         query_timeout_s=settings.query_timeout_ms / 1000,
         max_memory_bytes=settings.embedded_max_memory_bytes,
+        backup_folder=backup_folder(settings),
     )
+
+
+def backup_folder(settings: Settings) -> Path:
+    """Where the embedded engine has its backups."""
+    return Path(settings.backup_dir or Path(settings.data_dir) / "backups").expanduser().absolute()
 
 
 def create_store(settings: Settings, *, engine: Engine | None = None, clock: Clock = utc_now) -> Store:
@@ -94,6 +114,7 @@ def create_handlers(settings: Settings, store: Store, work: Work) -> list[HTTPRo
         *realtime_handlers(store, callers),
         *batch_handlers(store, callers, work.bodies),
         *overview_handlers(store, callers),
+        *public_handlers(store, callers),
         *stream_handlers(callers, work.streams),
         *track_handlers(store, callers, work.bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
         *site_change_handlers(store, callers, work.bodies),
@@ -134,6 +155,8 @@ def create_app(settings: Settings, store: Store, work: Work | None = None) -> An
         openapi_config=None,  # the document is made from what the handlers say of themselves (app/http/openapi.py)
         logging_config=None,
     )
+    if settings.access_log != "off":
+        app.asgi_handler = AccessLog(app.asgi_handler, whole=settings.access_log == "requests")
     counted = work.requests.counted(app)
     trusted = trusted_proxies(settings)
     return wrap_asgi_with_proxy_headers(counted, trusted) if trusted else counted
@@ -192,8 +215,7 @@ def trusted_proxies(settings: Settings) -> list[str]:
 
 def create_worker() -> Any:
     """The application of one granian worker, by the settings in its environment."""
-    configure_logging()
+    settings = read_settings_and_log("worker", os.environ)
     end_with_parent()
     log.info("worker %d starts", os.getpid())
-    settings = read_settings(os.environ)
     return create_app(settings, create_store(settings))

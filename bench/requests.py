@@ -83,10 +83,13 @@ class InMemory:
         }
         newest = f"{LAST_MICROSECOND - int(time.time() * 1_000_000):016}"
         pages = [(f"/page/{n}", PAGES - n) for n in range(PAGES)]
-        self._row = [100, PAGES, PAGES, pages, [f"{newest}DE/page/{n}" for n in range(10)], [4] * WINDOW_MINUTES]
+        self._row = [100, PAGES, pages, [f"{newest}DE/page/{n}" for n in range(10)], [4] * WINDOW_MINUTES]
 
     async def create_database(self, statement: Statement) -> None:
         pass
+
+    async def is_granted(self, statement: Statement) -> bool:
+        return True
 
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:
         await asyncio.sleep(0)

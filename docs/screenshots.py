@@ -1,16 +1,21 @@
-"""Makes docs/screenshots/ from a running demo: python docs/screenshots.py
+"""Makes docs/screenshots/ from running services on simulated visitors: python docs/screenshots.py
 
 Needs chromium, and for the pictures to look as they do here a font and flags: fonts-inter, fonts-noto-color-emoji.
 """
 
 import asyncio
 import io
+import os
 import re
 import shutil
 import socket
 import sys
+import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 from playwright.async_api import Browser, async_playwright
@@ -23,15 +28,45 @@ from app.client.watched import Watched
 
 FOLDER = Path(__file__).parent / "screenshots"
 SITE = "site_shop"
-GATHER_S = 260
-"""How long the demo's visitors arrive before the pictures are taken: nearly a whole window of five minutes."""
+GATHER_S = 60
+"""How long the demo's visitors arrive before the pictures are taken: they have a past, but it does not click."""
 
-PICTURES = {
-    "live-light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", "device_scale_factor": 1.5},
-    "live-dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark", "device_scale_factor": 1.5},
-    "live-phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2},
-    "live-kiosk": {"viewport": {"width": 1920, "height": 1080}, "color_scheme": "dark", "device_scale_factor": 1},
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "device_scale_factor": 1.25}
+DARK_DESK = DESK | {"color_scheme": "dark"}
+WALL: dict[str, Any] = {"viewport": {"width": 1920, "height": 1080}, "device_scale_factor": 1}
+
+SITE_PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "live-light": (f"?siteId={SITE}", DESK),
+    "live-dark": (f"?siteId={SITE}&range=day&tab=country", DARK_DESK),
+    "live-filter": (f"?siteId={SITE}&tab=referrer&country=FR", DESK),
+    "live-phone": (f"?siteId={SITE}", {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 1.5}),
+    "live-tablet": (f"?siteId={SITE}&tab=referrer", {"viewport": {"width": 820, "height": 1180}}),
+    "live-kiosk": ("?siteId=site_shop&siteId=site_docs&kiosk&theme=dark", WALL),
+    "live-kiosk-portrait": (f"?siteId={SITE}&kiosk&theme=light", {"viewport": {"width": 1080, "height": 1920}}),
 }
+"""Address and browser of each picture of the demo."""
+
+OVERVIEW_PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "live-sites": ("", DESK),
+    "live-sites-kiosk": ("?kiosk&theme=dark", WALL),
+}
+"""The same of many sites."""
+
+NAMES = [
+    "Alpine",
+    "Harbour",
+    "Maple",
+    "Cobalt",
+    "Juniper",
+    "Meadow",
+    "Orchid",
+    "Lantern",
+    "Pebble",
+    "Saffron",
+    "Timber",
+]
+KINDS = ["Bakery", "Bikes", "Books", "Clinic", "Coffee", "Garden", "Gallery", "Hotel", "Music", "School"]
+
 NIGHT = TerminalTheme(
     (17, 19, 26),
     (241, 236, 226),
@@ -56,12 +91,52 @@ async def main() -> None:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if not chromium:
         sys.exit("no browser found; apt-get install chromium")
+    FOLDER.mkdir(exist_ok=True)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        async with running_demo() as (url, token):
+            print(f"visitors arrive for {GATHER_S} s ...", flush=True)
+            await asyncio.sleep(GATHER_S)
+            await asyncio.sleep((35 - time.time()) % 60)  # well into a minute, so that its bar is no stub
+            await take_pictures(browser, url, token, SITE_PICTURES)
+            await take_terminal(browser, url, token)
+        async with running_agency() as (url, token):
+            await take_pictures(browser, url, token, OVERVIEW_PICTURES)
+        await browser.close()
+    print(*sorted(path.name for path in FOLDER.iterdir()))
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-u", "-c", "from app.cli.main import main; main()", *arguments]
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-u", "-c", "from app.cli.main import main; main()", "demo", "--port", str(port)]
-    demo = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def running(*arguments: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A command that runs until the block ends."""
+    environment = {**os.environ, **settings}
+    process = await asyncio.create_subprocess_exec(
+        *command(*arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL, env=environment
+    )
     try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.wait()
+
+
+@asynccontextmanager
+async def running_demo() -> AsyncIterator[tuple[str, str]]:
+    """The demo: its address and its token."""
+    port = free_port()
+    async with running("demo", "--port", str(port)) as demo:
         assert demo.stdout
         token = None
         while not token:
@@ -69,33 +144,77 @@ async def main() -> None:
             if not line:
                 sys.exit("the demo did not start")
             token = re.search(r"ph_live_[\w-]+", line.decode())
-        print(f"visitors arrive for {GATHER_S} s ...", flush=True)
-        await asyncio.sleep(GATHER_S)
-        await asyncio.sleep((40 - time.time()) % 60)  # well into a minute, so that its bar is no stub
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            await take_pictures(browser, f"http://127.0.0.1:{port}", token[0])
-            await browser.close()
-    finally:
-        if demo.returncode is None:
-            demo.terminate()
-            await demo.wait()
+        yield f"http://127.0.0.1:{port}", token[0]
 
 
-async def take_pictures(browser: Browser, url: str, token: str) -> None:
-    FOLDER.mkdir(exist_ok=True)
-    for name, options in PICTURES.items():
-        context = await browser.new_context(**options, reduced_motion="reduce")  # type: ignore[arg-type]
+@asynccontextmanager
+async def running_agency() -> AsyncIterator[tuple[str, str]]:
+    """A service with as many sites as there are names, some busy and most not: its address and a token."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="pulsehouse-pictures-") as folder:
+        settings = {"PULSEHOUSE_DATA_DIR": folder}
+        said = ""
+        for made in (
+            ("site", "add", "--tenant", "agency", "--domain", "willow-school.example", "--name", "Willow School"),
+            ("key", "create", "--tenant", "agency", "--scope", "admin"),
+        ):
+            process = await asyncio.create_subprocess_exec(
+                *command(*made), stdout=asyncio.subprocess.PIPE, env={**os.environ, **settings}
+            )
+            said = (await process.communicate())[0].decode()
+        token = re.search(r"ph_live_[\w-]+", said)
+        assert token
+        url = f"http://127.0.0.1:{port}"
+        async with running("serve", "--port", str(port), **settings):
+            async with httpx.AsyncClient(**client_options(url, token[0])) as client:
+                await fill(client)
+            yield url, token[0]
+
+
+async def fill(client: httpx.AsyncClient) -> None:
+    """Add the sites and send visitors to them, in each minute of the last five."""
+    for _ in range(100):
+        try:
+            if (await client.get("/ready")).is_success:
+                break
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.2)
+    await asyncio.sleep((35 - time.time()) % 60)
+    names = [f"{name} {kind}" for kind in KINDS for name in NAMES]
+    domains = [f"{name.lower().replace(' ', '-')}.example" for name in names]
+    sites = [{"domains": [domain], "name": name} for name, domain in zip(names, domains, strict=True)]
+    added = (await client.post("/api/sites", json={"sites": sites})).raise_for_status().json()["sites"]
+    signals = []
+    for rank, site in enumerate(added):
+        for number in range(int(180 / (rank + 1)) if rank < 80 else 0):
+            ages_s = range((number * 37) % 60, 290, 60 * (1 + (number + rank) % 5))
+            for age_s in ages_s:
+                at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - age_s))
+                signals.append({"siteId": site["id"], "visitorId": str(number), "timestamp": at})
+    for start in range(0, len(signals), 500):
+        body = {"batch": True, "events": signals[start : start + 500]}
+        (await client.post("/api/track", json=body)).raise_for_status()
+
+
+async def take_pictures(
+    browser: Browser, url: str, token: str, pictures: dict[str, tuple[str, dict[str, Any]]]
+) -> None:
+    for name, (address, options) in pictures.items():
+        context = await browser.new_context(**options, reduced_motion="reduce", locale="en-GB")
         page = await context.new_page()
-        kiosk = "&kiosk" if name == "live-kiosk" else ""
-        await page.goto(f"{url}/?siteId={SITE}{kiosk}#token={token}")
-        await page.locator("[data-health=live] #feed li").first.wait_for()
+        await page.goto(f"{url}/{address}#token={token}")
+        await page.locator("[data-health=live] :is(#parts, #site-list) li").first.wait_for()
+        if "siteId" in address:
+            await page.locator("#line-note", has_text="Yesterday").wait_for()
         await page.screenshot(path=FOLDER / f"{name}.png")
         await context.close()
+
+
+async def take_terminal(browser: Browser, url: str, token: str) -> None:
     page = await browser.new_page(device_scale_factor=1.5)
     await page.set_content(FRAME.format(code=await asyncio.to_thread(terminal, url, token)))
     await page.locator("#terminal").screenshot(path=FOLDER / "terminal.png")
-    print(*sorted(path.name for path in FOLDER.iterdir()))
 
 
 def terminal(url: str, token: str) -> str:

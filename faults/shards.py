@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import clickhouse_connect
 import httpx
@@ -36,12 +36,10 @@ SQL = load_statements(Path(__file__).parent / "sql")
 SITES = [f"site_{number}" for number in range(24)]
 SENDERS, POLLERS = 6, 6
 WAIT_S = 0.05
-NOTICED_AFTER_S = 5.0
-"""A node that hangs is known to do so after this: a look each second, which may take 3 s."""
+PATIENCE_MS = "30000"
 BACK_AFTER_S = 15.0
-"""So long after a node is back its sites may still be 503: what hung with it has run into its time limit by then."""
-WITHOUT_FIRST_S = 4.0
-"""So long the first shard is away at most: after 5 s all is refused, as it must be."""
+"""So long after a node is back its sites may still be 503: looks and repeated INSERTs find it again by then."""
+AWAY_S = (2.0, 6.0)
 
 
 @dataclass
@@ -78,7 +76,8 @@ class Seen:
 class Run:
     """The cluster, the service on it, and its traffic."""
 
-    def __init__(self, nodes: list[dict[str, Any]], seed: int) -> None:
+    def __init__(self, nodes: list[dict[str, Any]], seed: int, log: IO[str] | int) -> None:
+        self.log = log
         self.nodes = nodes
         self.urls = [node["url"] for node in nodes]
         self.database = new_name()
@@ -87,17 +86,28 @@ class Run:
         self.seen = Seen()
         self.shard_of: dict[str, int] = {}
         self.restarted: dict[int, subprocess.Popen[bytes]] = {}
+        self.away: set[int] = set()
         self.over = False
 
     def environment(self) -> dict[str, str]:
         urls = ",".join(url_of(url, self.database) for url in self.urls)
-        return environment(clickhouse_url=urls, clickhouse_cluster=NAME, track_max_signals_per_minute="0")
-
-    def command(self, *words: str) -> dict[str, str]:
-        done = subprocess.run(
-            [PULSEHOUSE, *words, "--json"], env=self.environment(), stdout=subprocess.PIPE, check=True
+        return environment(
+            clickhouse_url=urls,
+            clickhouse_cluster=NAME,
+            track_max_signals_per_minute="0",
+            # A 503 is to say that something was away, not that this machine is slow.
+            query_timeout_ms=PATIENCE_MS,
+            commit_timeout_ms=PATIENCE_MS,
+            directory_max_age_ms=PATIENCE_MS,
         )
-        return dict(json.loads(done.stdout))
+
+    def command(self, *words: str, lines: str = "") -> Any:
+        """What `pulsehouse ... --json` prints, given these lines."""
+        line = [PULSEHOUSE, *words, "--json"]
+        done = subprocess.run(line, env=self.environment(), capture_output=True, input=lines, text=True)
+        if done.returncode:
+            sys.exit(done.stderr)
+        return json.loads(done.stdout)
 
     def stored(self) -> Counter[str]:
         """How often each mark is stored, on all shards."""
@@ -155,11 +165,29 @@ class Run:
         while time.time() < until_s:
             for shard in self.chance.sample(shards, len(shards)):
                 what = self.chance.choice(["killed", "stopped"])
-                away_s = self.chance.uniform(2, WITHOUT_FIRST_S if shard == 0 else 6)
+                away_s = self.chance.uniform(*AWAY_S)
                 started_at = time.time()
+                self.away.add(shard)
                 await (self._kill if what == "killed" else self._stop)(shard, away_s)
+                self.away.discard(shard)
                 self.seen.breaks.append((what, shard, started_at, time.time()))
                 await asyncio.sleep(self.chance.uniform(1, 3))
+
+    async def supervise(self) -> None:
+        """Start nodes again that have ended by themselves, as a supervisor does, and count them."""
+        while not self.over:
+            await asyncio.sleep(0.2)
+            for shard in range(len(self.nodes)):
+                if shard not in self.away and not self._lives(shard):
+                    since = time.time()
+                    await self._start(shard)
+                    self.seen.breaks.append(("ended by themselves", shard, since, time.time()))
+
+    def _lives(self, shard: int) -> bool:
+        try:
+            return Path(f"/proc/{self._pid(shard)}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except FileNotFoundError:
+            return False
 
     async def _stop(self, shard: int, away_s: float) -> None:
         os.kill(self._pid(shard), signal.SIGSTOP)
@@ -171,6 +199,9 @@ class Run:
         if shard in self.restarted:
             self.restarted[shard].wait()
         await asyncio.sleep(away_s / 2)  # it takes as long again to start
+        await self._start(shard)
+
+    async def _start(self, shard: int) -> None:
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.restarted[shard] = subprocess.Popen(self.nodes[shard]["command"], **silent)  # type: ignore[call-overload]
         await until_200(f"http://127.0.0.1:{self.nodes[shard]['http_port']}/ping")
@@ -191,8 +222,11 @@ class Run:
 
 
 async def until_200(url: str) -> None:
-    async with asyncio.timeout(90), httpx.AsyncClient(timeout=2) as client:
+    give_up_s = time.monotonic() + 90
+    async with httpx.AsyncClient(timeout=2) as client:
         while True:
+            if time.monotonic() > give_up_s:
+                sys.exit(f"{url} did not answer 200 within 90 s")
             with suppress(httpx.TransportError):
                 if (await client.get(url)).status_code == 200:
                     return
@@ -201,16 +235,16 @@ async def until_200(url: str) -> None:
 
 async def go(run: Run, seconds: float) -> list[str]:
     """Run it and return the promises that were broken."""
-    for site_id in SITES:
-        run.command("site", "add", "--tenant", "acme", "--domain", "example.com", "--id", site_id)
+    lines = "domains,id\n" + "".join(f"{number}.example,{site_id}\n" for number, site_id in enumerate(SITES))
+    run.command("site", "import", "-", "--tenant", "acme", lines=lines)
     token = run.command("key", "create", "--tenant", "acme", "--scope", "read")["token"]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    log = {"stdout": subprocess.DEVNULL, "stderr": run.log}
     serve = [PULSEHOUSE, "serve", "--port", str(run.port), "--workers", "2"]
-    api = subprocess.Popen(serve, cwd=ROOT, env=run.environment(), **silent)  # type: ignore[call-overload]
+    api = subprocess.Popen(serve, cwd=ROOT, env=run.environment(), **log)  # type: ignore[call-overload]
     try:
         base = f"http://127.0.0.1:{run.port}"
         await until_200(f"{base}/ready")
-        async with httpx.AsyncClient(base_url=base, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=base, timeout=60) as client:
             for site_id in SITES:  # one signal each: so it is seen where each site is
                 await client.post(
                     "/api/track", json={"siteId": site_id, "path": "/first"}, headers={"User-Agent": BROWSER}
@@ -219,10 +253,13 @@ async def go(run: Run, seconds: float) -> list[str]:
             run.stored()
             traffic = [asyncio.create_task(run.send(client, number)) for number in range(SENDERS)]
             traffic += [asyncio.create_task(run.poll(client, token)) for _ in range(POLLERS)]
+            traffic.append(asyncio.create_task(run.supervise()))
             await run.break_nodes(time.time() + seconds)
             await asyncio.sleep(BACK_AFTER_S)
             run.over = True
             await asyncio.gather(*traffic)
+            for node in run.nodes:
+                await until_200(f"http://127.0.0.1:{node['http_port']}/ping")
             for site_id in SITES:
                 await until_200_poll(client, site_id, token)
     finally:
@@ -252,6 +289,7 @@ def show(run: Run) -> list[str]:
     rows = {
         "nodes killed and started again, by shard": dict(sorted(Counter(by_break["killed"]).items())),
         "nodes stopped, by shard": dict(sorted(Counter(by_break["stopped"]).items())),
+        "nodes that ended by themselves": len(by_break["ended by themselves"]),
         "signals sent": len(seen.sent),
         "acknowledged": len(acknowledged),
         "acknowledged and missing": missing,
@@ -264,19 +302,20 @@ def show(run: Run) -> list[str]:
         print(f"| {what} | {value} |")
     for wrong, count in Counter(seen.wrong).most_common(5):
         print(f"wrong: {count} x {wrong}")
-    return [what for what in list(rows)[4:] if what != "polls by status" and rows[what]]
+    return [what for what in list(rows)[5:] if what != "polls by status" and rows[what]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="how long nodes are broken")
     parser.add_argument("--seed", type=int, default=random.randrange(10_000))
+    parser.add_argument("--log", type=argparse.FileType("w"), default=subprocess.DEVNULL, help="file for the API's log")
     options = parser.parse_args()
     nodes = json.loads(os.environ.get("CLICKHOUSE_NODES", "[]"))
     if not nodes:
         parser.error("no cluster; CLICKHOUSE_NODES must name its nodes")
     print(f"{len(nodes)} shards, {options.seconds:.0f} s, --seed {options.seed}")
-    run = Run(nodes, options.seed)
+    run = Run(nodes, options.seed, options.log)
     try:
         broken = asyncio.run(go(run, options.seconds))
         drop_everywhere(run.urls, run.database)

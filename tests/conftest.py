@@ -176,7 +176,9 @@ def real_log() -> Path:
 def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The one folder of the embedded engine: a process can open only one. Kept open, as opening takes its time."""
     folder = tmp_path_factory.mktemp("embedded")
-    keeper = clickhouse_connect.get_client(interface="chdb", path=str(folder))
+    # What is opened first decides for all.
+    options = {"backups.allowed_path": str(folder / "backups")}
+    keeper = clickhouse_connect.get_client(interface="chdb", path=str(folder), chdb_options=options)
     yield folder
     keeper.close()
 
@@ -336,6 +338,7 @@ class EngineOfOneTest:
         self.database = shared.engine.database
         self.create_database = shared.engine.create_database
         self.fetch = shared.engine.fetch
+        self.is_granted = shared.engine.is_granted
 
     async def execute(self, statement: Statement, *arguments: Any, **options: Any) -> None:
         if not statement.name.startswith("track/"):

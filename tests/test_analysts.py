@@ -11,14 +11,14 @@ import pytest
 from app.domain.analysts import make_analyst
 from app.domain.sites import site_key
 from app.settings import Settings
-from app.store.analysts import ADD, REMOVE, ROLE, Analysts
+from app.store.analysts import ADD, REMOVE, ROLE
 from app.store.engine import EngineError
 from app.store.statements import Statement, load_statements, with_identifiers
 from app.store.versions import shows_hidden_keys
 from app.wiring import create_store
 from tests.conftest import MakeApi
 from tests.kit.service import run_here
-from tests.kit.users import DATABASE, UsersServer, policies, rights, users_server, users_xml
+from tests.kit.users import DATABASE, UsersServer, policies, rights, text_of, users_server, users_xml
 from tests.test_cli import refused
 
 COMMAND = os.environ.get("PULSEHOUSE_TEST_USERS_CLICKHOUSE", "")
@@ -48,7 +48,9 @@ async def test_the_statements_are_understood_whatever_the_database_is_called(mak
     api = await make_api()
     fetch = api.store.engine.fetch
     for name in (*ADD, *REMOVE):
-        statement = with_identifiers(STATEMENTS[f"analysts/{name}"], {"database": database, "analyst": "ann"})
+        statement = with_identifiers(
+            STATEMENTS[f"analysts/{name}"], {"database": database, "analyst": "ann", "service": database}
+        )
         given = {"name": "ann", "tenant": "acme", "password_sha256": "0" * 64}
         used = {name: value for name, value in given.items() if f"{{{name}:String}}" in statement.text}
         assert await fetch(Statement("test", f"EXPLAIN AST {statement.text}"), used), name
@@ -91,13 +93,18 @@ async def test_nobody_gets_a_right_before_its_policy_and_every_table_has_one(mak
     assert {name for name in granted if kinds[name].endswith("MergeTree")} == policies().keys()
     assert {name for name, kind in kinds.items() if kind == "View"} <= granted
     assert granted.isdisjoint({"api_keys", "salts", "schema_migrations"})
+    # No right without its policies, and none of these that could hide rows from the service.
     assert ROLE[-1] == "rights"
+    named = re.findall(r"\.(\w+)", text_of("all_rows").partition("USING")[0])
+    assert set(named) == policies().keys()
+    assert ROLE.index("all_rows") < min(ROLE.index(name) for name in ROLE if "RESTRICTIVE" in text_of(name))
+    assert "TO `default`, pulsehouse_analyst" in api.store.analysts.script_to_make_role()
     assert ADD[len(ROLE) :] == ("user", "unassign", "assign")
 
 
 async def test_an_analyst_is_assigned_to_one_tenant_and_unassigned(make_api: MakeApi) -> None:
     api = await make_api()
-    analysts = Analysts(api.store.engine, STATEMENTS)
+    analysts = api.store.analysts
     for tenant in ("acme", "rival"):
         for name in ("unassign", "assign"):
             await api.store.engine.execute(STATEMENTS[f"analysts/{name}"], {"name": "ann", "tenant": tenant})
@@ -137,7 +144,7 @@ def test_a_version_that_shows_hidden_keys_is_named_with_the_one_to_take(version:
 
 
 def test_what_is_printed_needs_no_database() -> None:
-    url = "http://nobody:x@127.0.0.1:1/stats"
+    url = "http://n%20body:x@127.0.0.1:1/stats"
     printed = run_here("analyst", "add", "ann", "--tenant", "acme", clickhouse_url=url)
     assert printed.returncode == 0
     assert printed.stdout.startswith("USE `stats`;\n")
@@ -145,6 +152,9 @@ def test_what_is_printed_needs_no_database() -> None:
     assert re.fullmatch(r"once this SQL has run .+ ann, who sees acme; .+:\n\S{32}\n", printed.stderr)
     as_json = json.loads(run_here("analyst", "add", "ann", "--tenant", "acme", "--json", clickhouse_url=url).stdout)
     assert as_json.keys() == {"name", "tenant", "password", "sql"}
+    role = run_here("analyst", "role", clickhouse_url=url)
+    assert "TO `n body`, pulsehouse_analyst;\n" in role.stdout
+    assert "CREATE USER" not in role.stdout
     removed = run_here("analyst", "remove", "ann", clickhouse_url=url)
     assert removed.stdout.endswith("DROP USER IF EXISTS `ann`;\n")
     for name in ("1ann", "a-b", "a`b", "", "a" * 64):
@@ -153,6 +163,12 @@ def test_what_is_printed_needs_no_database() -> None:
     assert "--tenant: must not be blank" in refused(
         run_here("analyst", "add", "ann", "--tenant", " ", clickhouse_url=url), 2
     )
+
+
+def test_on_a_cluster_there_are_no_analysts() -> None:
+    cluster = {"clickhouse_url": "http://x@127.0.0.1:1/stats", "clickhouse_cluster": "stats"}
+    for command in (("add", "ann", "--tenant", "acme"), ("add", "ann", "--tenant", "acme", "--apply"), ("role",)):
+        assert "PULSEHOUSE_CLICKHOUSE_CLUSTER" in refused(run_here("analyst", *command, **cluster), 1)
 
 
 # What they see.
@@ -277,9 +293,11 @@ LIMITS = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UsersServer]:
-    """Two tenants, and of users: ann of acme, bea of rival, nil of none; raw and open, which are made wrongly."""
+    """Two tenants, and of users: ann of acme, bea of rival, nil of none; raw, all and open, which are made wrongly."""
     others = {
-        "raw": f"<databases><{DATABASE}><signals><filter>1</filter></signals></{DATABASE}></databases>",
+        "raw": f"<databases><{DATABASE}><signals><filter>site_id = 'x'</filter></signals></{DATABASE}></databases>",
+        "all": f"<databases><{DATABASE}><signals><filter>1</filter></signals></{DATABASE}></databases>"
+        f"<grants><query>GRANT SELECT ON {DATABASE}.signals</query></grants>",
         "open": f"<grants><query>GRANT SELECT ON {DATABASE}.signals</query></grants>",
     }
     folder = tmp_path_factory.mktemp("users")
@@ -422,6 +440,7 @@ def test_the_audit_names_what_breaks_the_promise(server: UsersServer) -> None:
         f"WHERE database = '{DATABASE}' AND engine LIKE '%MergeTree' AND name != 'signals'"
     )
     assert [one for one in found if one[0] != "more_than_reading"] == [
+        ("no_policy", "all", "signals"),
         ("no_policy", "open", "signals"),
         ("no_policy", "raw", all_tables),
         ("no_user", "gone", "acme"),
@@ -430,7 +449,7 @@ def test_the_audit_names_what_breaks_the_promise(server: UsersServer) -> None:
     ]
     server.select("DROP VIEW leak")
     server.select("DELETE FROM analysts WHERE name IN ('gone', 'nil')")
-    assert [one[0] for one in audit()] == ["more_than_reading", "no_policy", "no_policy"]
+    assert [one[0] for one in audit()] == ["more_than_reading", "no_policy", "no_policy", "no_policy"]
     lines = run_here("analyst", "audit", clickhouse_url=server.url).stdout.splitlines()
     assert "open sees the rows of all tenants in signals; right for an operator, else" in "\n".join(lines)
 

@@ -16,12 +16,23 @@ LAYERS = {
     "app.settings": {"app.domain"},
     "app.metrics": set(),
     "app.process": set(),
+    "app.log": set(),
     "app.store": {"app.domain", "app.metrics"},
     "app.http": {"app.domain", "app.metrics", "app.store"},
     "app.client": {"app.domain"},
     "app.parts": {"app.domain", "app.settings", "app.store"},
-    "app.wiring": {"app.domain", "app.settings", "app.parts", "app.process", "app.store", "app.http"},
-    "app.cli": {"app.domain", "app.settings", "app.process", "app.store", "app.http", "app.client", "app.wiring"},
+    "app.wiring": {"app.domain", "app.settings", "app.log", "app.parts", "app.process", "app.store", "app.http"},
+    "app.cli": {
+        "app.domain",
+        "app.settings",
+        "app.log",
+        "app.parts",
+        "app.process",
+        "app.store",
+        "app.http",
+        "app.client",
+        "app.wiring",
+    },
 }
 """Each part, and the parts that it may import."""
 

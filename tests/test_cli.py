@@ -1,6 +1,7 @@
 """The command `pulsehouse` as it is installed: what it prints, its errors in one line, and how a service ends."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -12,18 +13,30 @@ import pytest
 
 from tests.conftest import Api
 from tests.kit.ports import busy_port, free_port
-from tests.kit.service import COMMAND_WITHIN_S, PULSEHOUSE, Result, Service, environment, key, make, run, run_here, site
+from tests.kit.service import (
+    COMMAND_WITHIN_S,
+    PULSEHOUSE,
+    TIME,
+    Result,
+    Service,
+    environment,
+    key,
+    make,
+    run,
+    run_here,
+    site,
+)
 from tests.kit.waiting import wait_until
 
 Run = Callable[..., Result]
 
 
 def refused(result: Result, code: int) -> str:
-    """The one line of an error, and nothing else."""
+    """The one line of an error, and nothing else; `serve` says it in its log."""
     assert (result.returncode, result.stdout) == (code, ""), result
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1, result.stderr
-    return result.stderr.removeprefix("Error: ").strip()
+    said = re.fullmatch(rf"(?:Error: |{TIME} CRITICAL main\[\d+\] )(.+)\n", result.stderr)
+    assert said, result.stderr
+    return said[1]
 
 
 @pytest.fixture
@@ -229,7 +242,7 @@ def test_serve_says_what_is_wrong_with_its_settings_whatever_listens_on_its_port
 ) -> None:
     with busy_port() as port:
         result = run_here("serve", "--port", str(port), *arguments, **{"data_dir": str(tmp_path), **settings})
-    assert result.stderr.startswith(f"Error: {line}")
+    assert refused(result, 2 if arguments else 1).startswith(line)
 
 
 def test_a_server_that_is_down_is_said_in_one_line() -> None:

@@ -1,13 +1,15 @@
 """Sites and keys in each worker's memory: what has changed is known, however long its machine stood still."""
 
 import time
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
 from app.domain.keys import hash_token
 from app.settings import Settings
-from app.store.tenants import READ_ALL_EVERY_S
+from app.store.statements import Statement, load_statements
+from app.store.tenants import EVER, LOOK_OVER_EVERY_S, Tenants
 from tests.conftest import Api, MakeApi
 
 TOKEN = "ph_live_test"
@@ -66,7 +68,7 @@ async def test_a_worker_that_wakes_is_not_fresh_before_it_has_read_what_it_misse
     assert (await worker.get("/api/sites", api.read)).status_code == 200
 
 
-async def test_everything_is_read_again_now_and_then_whatever_the_clocks_have_done(
+async def test_what_was_missed_is_read_now_and_then_whatever_the_clocks_have_done(
     make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await make_api(BY_HAND)
@@ -76,9 +78,32 @@ async def test_everything_is_read_again_now_and_then_whatever_the_clocks_have_do
     await write_site(worker, "site_b", 1)  # committed late, or by a clock that has stepped back
     await worker.store.refresh()
     assert await poll(worker, "site_b") == 403
-    let_pass(monkeypatch, READ_ALL_EVERY_S)
+    let_pass(monkeypatch, LOOK_OVER_EVERY_S)
     await worker.store.refresh()
     assert await poll(worker, "site_b") == 200
+
+
+async def test_a_worker_that_knows_all_reads_no_more_than_what_is_new(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write_site(api, "site_c", 3)
+    await api.store.tenants.set_site("site_a", ["example.com"], "changed")
+    await api.store.tenants.remove_site("site_b")
+    (key, *_) = await api.store.tenants.list_keys()
+    await api.store.tenants.revoke_key(key.id)
+    read: list[str] = []
+    fetch = api.store.engine.fetch
+
+    async def noting(statement: Statement, parameters: Any = None) -> bytes:
+        read.append(f"{statement.name} {'all' if (parameters or {}).get('since') == EVER else ''}".strip())
+        return await fetch(statement, parameters)
+
+    worker = Tenants(api.store.engine, load_statements(), max_age_s=5)
+    await worker.refresh()
+    monkeypatch.setattr(api.store.engine, "fetch", noting)
+    let_pass(monkeypatch, LOOK_OVER_EVERY_S)
+    await worker.refresh()
+    assert read == ["sites/list", "keys/list", "sites/digests"]
 
 
 @pytest.mark.parametrize("written", ["site\\ta", "site\\na", "site\\ra"])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 from xml.etree import ElementTree
 
 import msgspec
@@ -52,6 +52,8 @@ def test_a_setting_is_documented_with_its_default_and_bounds(field: msgspec.stru
     (meta,) = getattr(field.type, "__metadata__", (None,))
     if meta:
         assert bounds == (f"at least {meta.ge}" if meta.le is None else f"{meta.ge} to {meta.le}")
+    if get_origin(field.type) is Literal:
+        assert bounds == ", ".join(f"`{value}`" for value in get_args(field.type))
     assert meaning
 
 
@@ -286,7 +288,8 @@ async def test_the_ten_questions_are_answered_with_what_happened(api: Api) -> No
     api.clock.set("12:00:30")
     today = f"{api.clock():%F}"
 
-    answers = {question: await rows_of(api, query) for question, query in QUESTIONS.items()}
+    now = f"toDateTime('{api.clock():%F %T}', 'UTC')"
+    answers = {question: await rows_of(api, query.replace("now('UTC')", now)) for question, query in QUESTIONS.items()}
     hourly = answers.pop("Visitors per hour today, in a time zone")
     assert [row["local_hour"] for row in hourly] == [f"{hour:02}:00" for hour in range(18)]
     assert [tuple(row.values()) for row in hourly if row["visitors"]] == [("05:00", 2, 2), ("17:00", 4, 6)]
@@ -325,7 +328,7 @@ EXAMPLES = [
     pytest.param(example, id=str(page.relative_to(ROOT)))
     for page in PAGES
     for example in re.findall(r"^```json\n(.+?)```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    if "pageviewsLast5Min" in example
+    if "pageBreakdown" in example
 ]
 
 

@@ -1,9 +1,8 @@
-"""The processes of a service: how they log, and that none is left behind."""
+"""The processes of a service: that none is left behind, and what each does to itself."""
 
 import asyncio
 import gc
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -15,28 +14,6 @@ from app.cli.serve import serve_here
 from app.settings import Settings
 from app.wiring import create_store
 from tests.kit.service import COMMAND_WITHIN_S, ROOT, Service
-
-LINE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (INFO|WARNING|ERROR) .+")
-
-
-def test_workers_and_their_parent_log_in_one_format_also_what_granian_says(server_database: str) -> None:
-    lines: list[str] = []
-    started: list[int] = []
-
-    def read_until_started(workers: int) -> None:
-        assert service.process.stderr
-        while len(started) < workers:
-            lines.append(service.process.stderr.readline().rstrip())
-            assert LINE.fullmatch(lines[-1]), lines
-            started.extend(map(int, re.findall(r" INFO worker (\d+) starts$", lines[-1])))
-
-    with Service("--workers", "2", clickhouse_url=server_database) as service:
-        read_until_started(2)
-        os.kill(started[0], signal.SIGKILL)
-        read_until_started(3)
-        assert service.stop()[0] == 0
-    assert sum(" ERROR Unexpected exit from worker-" in line for line in lines) == 1
-    assert len(set(started)) == 3
 
 
 def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server_database: str) -> None:

@@ -56,6 +56,8 @@ HOSTILE: list[dict[str, Any]] = [
     {"deduplicate_blocks_in_dependent_materialized_views": 0},
     {"async_insert": 1, "wait_for_async_insert": 0},
 ]
+DOCTOR = ("backups", "objects", "parts", "retention", "salts", "stuck", "system_logs", "traffic", "unfit_tables")
+"""What else it asks is of the moment or of the profile itself."""
 IDS = [next(iter(settings)) + "=" + str(next(iter(settings.values()))) for settings in HOSTILE]
 
 
@@ -104,12 +106,17 @@ async def test_a_read_answers_the_same_or_fails(api: Api, signals: Signals, clie
         "overview": {"sites": [site_key("site_a"), site_key("site_b")], "now": now, "oldest": oldest},
         "sites/find": {"ids": ["site_a", "site_b"]},
         "keys/list_of_tenant": {"tenant": "acme"},
+        "sites/digests": {},
         "sites/list": {"since": EVER, "cluster": ""},
         "keys/list": {"since": EVER},
         "salts/list": {"kept_minutes": 25},
         "ledger/list": {},
         "cluster/node": {"cluster": "pulsehouse"},
         "cluster/unfit_tables": {"whole": "", "own": "", "cluster": "", "shards": 1, "replicated": False},
+        **{f"doctor/{name}": {} for name in DOCTOR},
+        "backup/restored": {},
+        "forget/count": {"site": "site_a", "ids": [1]},
+        "retention/would_free": {"signal_days": 2, "minute_days": 2},
         "track/find_key": {"id": "0" * 64},
         "analysts/list": {},
         **({"analysts/audit": {}} if engine_name == "server" else {}),  # the embedded engine has no users

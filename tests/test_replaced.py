@@ -16,18 +16,18 @@ MANY = 1_000
 
 
 def test_a_process_whose_writer_has_ended_ends_with_an_error(tmp_path: Path) -> None:
-    settings = {"data_dir": str(tmp_path / "data"), "commit_timeout_ms": "500"}
+    settings = {"data_dir": str(tmp_path / "data"), "commit_timeout_ms": "3000"}
     make(site(), **settings)
     with BreakingService(**settings) as service:
         assert service.track().status_code == 200
         assert service.track(path="/break").status_code == 503
         _, log = service.process.communicate(timeout=COMMAND_WITHIN_S)
     assert (service.process.returncode, "Traceback" in log) == (1, False), log
-    assert "CRITICAL the task 'group commit' has ended" in log
+    assert re.search(r"CRITICAL \S+ the task 'group commit' has ended", log), log
 
 
 def test_a_worker_whose_writer_has_ended_is_replaced(server_database: str) -> None:
-    settings = {"clickhouse_url": server_database, "commit_timeout_ms": "500"}
+    settings = {"clickhouse_url": server_database, "commit_timeout_ms": "3000"}
     make(site(), **settings)
     with BreakingService("--workers", "2", **settings) as service:
         before = service.worker_pids()

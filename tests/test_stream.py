@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import re
 import signal
@@ -189,7 +190,7 @@ async def test_a_stop_ends_all_streams_at_once_and_lets_none_begin(api: Api, doo
 
 
 async def test_a_stop_does_not_wait_for_a_statement(
-    api: Api, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
+    api: Api, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     asked = asyncio.Event()
 
@@ -205,6 +206,9 @@ async def test_a_stop_does_not_wait_for_a_statement(
     worker.streams.stop()
     (retry,) = await stream.rest()
     assert retry.startswith("retry: ")
+    await stream.leave()
+    gc.collect()
+    assert caplog.text == "", "what was asked for in vain is no error"
 
 
 @pytest.mark.parametrize(("change", "error"), [("revoke", "Invalid or expired token"), ("remove", "Access denied")])

@@ -50,6 +50,6 @@ async def test_the_start_warns_of_a_wrong_version(make_api: MakeApi, caplog: pyt
 
     api.store.engine.fetch = old  # type: ignore[method-assign, assignment]
     with caplog.at_level(logging.WARNING):
-        await api.store.prepare()
+        await api.store.warn_of_version()
     assert "ClickHouse 26.7.2.1" in caplog.text
     assert "take 26.7.3.9 or later" in caplog.text

@@ -8,7 +8,8 @@ from app.cli.database import with_store
 from app.cli.output import as_json_option, print_json, print_table, usage_errors
 from app.client.plain_text import clean
 from app.domain.analysts import clean_analyst_name, make_analyst
-from app.domain.errors import InvalidValue
+from app.domain.errors import InvalidValue, StartupError
+from app.parts import create_analysts
 from app.settings import read_settings
 from app.store.analysts import AnalystRow, Analysts, Finding, Found
 from app.store.statements import load_statements
@@ -64,6 +65,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
     """Print the SQL that makes a user of ClickHouse for an analyst, or run it. The password is shown once."""
     with usage_errors():
         new = make_analyst(name, tenant)
+    analysts = _analysts()
     if apply:
 
         async def work(store: Store) -> None:
@@ -72,7 +74,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
             await store.analysts.add(new)
 
         with_store(work)
-    script = "" if apply else _analysts().script_to_add(new)
+    script = "" if apply else analysts.script_to_add(new)
     if as_json:
         made = {"name": new.name, "tenant": new.tenant, "password": new.password}
         print_json(made if apply else made | {"sql": script})
@@ -90,6 +92,7 @@ def add(name: str, tenant: str, apply: bool, as_json: bool) -> None:
 @as_json_option
 def remove(name: str, apply: bool, as_json: bool) -> None:
     """Print the SQL that removes an analyst's user, or run it."""
+    analysts = _analysts()
     if apply:
 
         async def work(store: Store) -> None:
@@ -98,11 +101,25 @@ def remove(name: str, apply: bool, as_json: bool) -> None:
             await store.analysts.remove(name)
 
         with_store(work)
-    script = "" if apply else _analysts().script_to_remove(name)
+    script = "" if apply else analysts.script_to_remove(name)
     if as_json:
         print_json({"name": name, "removed": True} if apply else {"name": name, "sql": script})
     else:
         click.echo(f"removed analyst {name}\n" if apply else script, nl=False)
+
+
+@analyst.command()
+@apply_option
+def role(apply: bool) -> None:
+    """Print the SQL that brings the role of all analysts to this version's tables, or run it; after an upgrade."""
+    analysts = _analysts()
+    if apply:
+
+        async def work(store: Store) -> None:
+            await store.analysts.make_role()
+
+        with_store(work)
+    click.echo("the role pulsehouse_analyst is up to date\n" if apply else analysts.script_to_make_role(), nl=False)
 
 
 @analyst.command("list")
@@ -143,5 +160,11 @@ def audit(as_json: bool) -> None:
 
 
 def _analysts() -> Analysts:
-    """What writes the SQL for the database of the settings, without a connection to it."""
-    return Analysts(create_engine(read_settings(os.environ)), load_statements())
+    """The analysts of the database that the settings name, which is not opened. Raises StartupError on a cluster."""
+    settings = read_settings(os.environ)
+    if settings.clickhouse_cluster:
+        raise StartupError(
+            "PULSEHOUSE_CLICKHOUSE_CLUSTER: analysts are for one machine; on a cluster their policies would be missing "
+            "on the tables of the shards"
+        )
+    return create_analysts(settings, create_engine(settings), load_statements())

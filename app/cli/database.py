@@ -1,4 +1,4 @@
-"""Opens the store for a command, with the settings of the environment."""
+"""Opens the store or the database alone for a command, with the settings of the environment."""
 
 import asyncio
 import os
@@ -7,11 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
+from app.log import configure_logging
 from app.settings import Settings, read_settings
 from app.store.embedded import DATABASE
+from app.store.engine import Engine
 from app.store.folder import hold_folder
+from app.store.statements import Statement, load_statements
 from app.store.store import Store
-from app.wiring import create_store
+from app.wiring import create_engine, create_store
 
 Result = TypeVar("Result")
 
@@ -21,6 +24,8 @@ def with_store(work: Callable[[Store], Awaitable[Result]], environment: Mapping[
 
     async def session() -> Result:
         settings = read_settings(environment)
+        # A command says what it does itself; the log has what is wrong.
+        configure_logging("command", as_json=settings.log_format == "json", level="warning")
         with own_folder(settings):
             store = create_store(settings)
             try:
@@ -28,6 +33,31 @@ def with_store(work: Callable[[Store], Awaitable[Result]], environment: Mapping[
                 return await work(store)
             finally:
                 await store.close(0)
+
+    return asyncio.run(session())
+
+
+def with_engine(
+    work: Callable[[Engine, Mapping[str, Statement]], Awaitable[Result]],
+    *,
+    create: bool = False,
+    environment: Mapping[str, str] = os.environ,
+) -> Result:
+    """Run `work` on the database that the environment names, as it is: it is not migrated, and made where it is
+    missing only with `create`. Raises StartupError or EngineError."""
+
+    async def session() -> Result:
+        settings = read_settings(environment)
+        configure_logging("command", as_json=settings.log_format == "json", level="warning")
+        statements = load_statements()
+        engine = create_engine(settings)
+        with own_folder(settings):
+            try:
+                if create or not settings.clickhouse_url:
+                    await engine.create_database(statements["create_database"])
+                return await work(engine, statements)
+            finally:
+                await engine.close()
 
     return asyncio.run(session())
 

@@ -1,7 +1,6 @@
 """`pulsehouse demo`: the whole service on simulated visitors, in a temporary folder."""
 
 import asyncio
-import logging
 import socket
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from rich.console import Console
 from app.cli.serve import require_free_port, serve_here
 from app.client.simulation import HISTORY_S, WEBSITES, simulate
 from app.domain.errors import StartupError
-from app.process import configure_logging
+from app.log import configure_logging
 from app.settings import Settings
 from app.store.statements import load_statements
 from app.store.store import Store
@@ -32,8 +31,7 @@ STOP_WITHIN_S = 1.5
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen on; 8000 or a free one if not given.")
 def demo(port: int | None) -> None:
     """Run everything on simulated visitors: embedded engine, two sites, a key, the API. Ctrl-C ends it."""
-    configure_logging()
-    logging.getLogger().setLevel(logging.WARNING)
+    configure_logging("demo", level="warning")
     with tempfile.TemporaryDirectory(prefix="pulsehouse-demo-", ignore_cleanup_errors=True) as folder:
         settings = Settings(data_dir=folder, track_max_signals_per_minute=0)
         asyncio.run(_demo(settings, _choose_port(port)))

@@ -11,7 +11,7 @@ from app.client.administration import RemoteAdministration, RemoteKey, RemoteSit
 from app.client.ask import NoAnswer, is_token
 from app.domain.sites import Site
 from app.store.store import Store
-from app.store.tenants import ApiKeyRow, SiteRow
+from app.store.tenant_rows import ApiKeyRow, SiteRow
 
 Result = TypeVar("Result")
 

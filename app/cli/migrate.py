@@ -13,6 +13,7 @@ def migrate(as_json: bool) -> None:
     """Create the database where it is missing and apply new migrations. Safe to run at any time."""
 
     async def work(store: Store) -> list[str]:
+        await store.warn_of_version()
         return store.applied
 
     applied = with_store(work)

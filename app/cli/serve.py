@@ -19,12 +19,14 @@ from granian.log import LogLevels
 from granian.server.embed import Server as EmbeddedServer
 
 from app.cli.database import own_folder
-from app.domain.errors import StartupError
-from app.process import GRANIAN_LOGGING, configure_logging, spare_garbage_collector
-from app.settings import Settings, read_settings
+from app.cli.explain import explain
+from app.domain.errors import Refusal, StartupError
+from app.log import GRANIAN_LOGGING
+from app.process import spare_garbage_collector
+from app.settings import Settings
 from app.store.engine import EngineError
 from app.store.store import Store
-from app.wiring import create_app, create_store, create_work, trusted_proxies
+from app.wiring import create_app, create_store, create_work, read_settings_and_log, trusted_proxies
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,15 @@ WAIT_FOR_CLICKHOUSE_S = 60
 )
 def serve(host: str, port: int, workers: int) -> None:
     """Apply migrations, then serve the API until SIGTERM or Ctrl-C."""
-    configure_logging()
-    settings = read_settings(os.environ)
+    try:
+        _serve(host, port, workers)
+    except (StartupError, Refusal) as error:  # said as all that follows a start is
+        log.critical("%s", explain(error))
+        raise SystemExit(1) from None
+
+
+def _serve(host: str, port: int, workers: int) -> None:
+    settings = read_settings_and_log("main", os.environ)
     trusted_proxies(settings)
     store = create_store(settings)
     if workers > 1 and not settings.clickhouse_url:
@@ -74,6 +83,7 @@ async def _prepare(store: Store) -> None:
         while True:
             try:
                 await store.prepare()
+                await store.warn_of_version()
                 return
             except EngineError as error:
                 if error.code is not None or time.monotonic() > give_up_s:

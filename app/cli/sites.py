@@ -14,7 +14,7 @@ from app.client.administration import RemoteSite
 from app.client.plain_text import clean
 from app.domain.errors import IdTaken, NotFound
 from app.domain.sites import Site, clean_hosts, clean_name, clean_tenant, make_site
-from app.store.tenants import SiteRow
+from app.store.tenant_rows import SiteRow
 
 AT_ONCE = 500
 """So many sites of a file are stored together."""

@@ -59,6 +59,11 @@ class SignalRow(msgspec.Struct, frozen=True):
     value: float | None
 
 
+def identity_of(address: str, user_agent: str, given_id: str | None) -> tuple[str, ...]:
+    """What a visitor is told by: the id that a server gave, else address and User-Agent."""
+    return (address, user_agent) if given_id is None else ("", "", given_id)
+
+
 def days_of(now: datetime) -> set[date]:
     """The days whose salts the signals of this moment can need."""
     first, last = now - AGE_MAX, now + CLOCK_SKEW_MAX
@@ -85,7 +90,7 @@ def make_row(
         address, user_agent = plain_address(said.ip) if said.ip else "", said.user_agent or ""
     if is_bot(user_agent):
         return None
-    identity = (address, user_agent) if said.visitor_id is None else ("", "", said.visitor_id)
+    identity = identity_of(address, user_agent, said.visitor_id)
     day = timestamp.date()
     previous_id = 0
     if timestamp.time() < AFTER_MIDNIGHT:

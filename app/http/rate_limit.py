@@ -1,4 +1,8 @@
-"""How much a caller may ask for in a minute, per worker: signals of an address, requests of a key."""
+"""How much a caller may ask for in a minute, per worker: signals of an address, requests of a key.
+
+Counted here and not by a library: what there is looks at all keys again and again, or keeps a thread (bench/NOTES.md),
+and this is on the way of every request, with as many keys as an attacker has addresses.
+"""
 
 import ipaddress
 import math

@@ -28,7 +28,7 @@ from app.http.openapi import TOKEN, answer, described, parameter, refusals
 from app.http.preflight import allow_preflight
 from app.http.sites import ListedSite
 from app.store.store import Store
-from app.store.tenants import SiteRow
+from app.store.tenant_rows import SiteRow
 
 MAX_NEW_SITES = 1_000
 

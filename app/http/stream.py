@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from hashlib import blake2b
 from http import HTTPStatus
+from typing import Any
 
 import msgspec
 from litestar import get
@@ -191,7 +192,7 @@ class Streams:
         answered = asyncio.get_running_loop().create_future()
         self._waiting.add(answered)
         everything = asyncio.gather(*asked, return_exceptions=True)
-        everything.add_done_callback(lambda _: _wake(answered))
+        everything.add_done_callback(lambda done: _wake_done(answered, done))
         try:
             await answered
             if not everything.done():
@@ -242,6 +243,13 @@ class Streams:
 def _wake(waiting: asyncio.Future[None]) -> None:
     if not waiting.done():
         waiting.set_result(None)
+
+
+def _wake_done(waiting: asyncio.Future[None], done: "asyncio.Future[Any]") -> None:
+    """Wake who waits for `done`, and look at its exception: of a cancelled one nobody does, and that is logged."""
+    if not done.cancelled():
+        done.exception()
+    _wake(waiting)
 
 
 def _digest(answer: bytes) -> bytes:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from app.domain.errors import IdTaken, NotFound, Unavailable
 from app.domain.sites import Site, change_site
 from app.store.removals import Removals
-from app.store.tenants import ApiKeyRow, SiteRow, Tenants
+from app.store.tenant_rows import ApiKeyRow, SiteRow
+from app.store.tenants import Tenants
 
 ATTEMPTS = 20
 """So often an addition of sites is tried again that another one, of another worker, came before."""

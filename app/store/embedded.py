@@ -23,13 +23,22 @@ class EmbeddedEngine:
     """The engine inside this process, its data in a folder. One process per folder."""
 
     def __init__(
-        self, folder: Path, *, query_timeout_s: float, max_memory_bytes: int, database: str = DATABASE
+        self,
+        folder: Path,
+        *,
+        query_timeout_s: float,
+        max_memory_bytes: int,
+        backup_folder: Path | None = None,
+        database: str = DATABASE,
     ) -> None:
         self.database = database
         self.name = f"embedded, data in {folder}"
         self._folder = folder
         self._settings = {"max_execution_time": query_timeout_s}
-        self._options = {"max_server_memory_usage": str(max_memory_bytes)}
+        self._options = {
+            "max_server_memory_usage": str(max_memory_bytes),
+            "backups.allowed_path": str(backup_folder or folder / "backups"),
+        }
         self._threads = ThreadPoolExecutor(CLIENTS, thread_name_prefix="clickhouse")
         self._idle: asyncio.LifoQueue[Client] = asyncio.LifoQueue()
         self._opened: list[Client] = []
@@ -48,11 +57,21 @@ class EmbeddedEngine:
             # It says the reason in a line of its own on standard error, and not in the exception.
             why = "it is damaged, or open in another program" if _NO_REASON in str(error) else first_line(error)
             raise StartupError(f"PULSEHOUSE_DATA_DIR: the embedded engine cannot open {self._folder}: {why}") from None
+        except ImportError as error:
+            if getattr(error.__cause__, "name", "") != "chdb":
+                raise
+            raise StartupError(
+                "this installation has no embedded engine: set PULSEHOUSE_CLICKHOUSE_URL to a ClickHouse server, "
+                "or install pulsehouse[embedded]"
+            ) from None
         require_readable(self._folder)
 
     async def fetch(self, statement: Statement, parameters: Parameters | None = None) -> bytes:
         result: bytes = await self._run("raw_query", statement.text, dict(parameters or {}))
         return result
+
+    async def is_granted(self, statement: Statement) -> bool:
+        return (await self.fetch(statement)).strip() == b"1"
 
     async def execute(
         self,

@@ -60,6 +60,13 @@ class Engine(Protocol):
         """Run a query and return its result in the format that it names. Raises EngineError."""
         ...
 
+    async def is_granted(self, statement: Statement) -> bool:
+        """Whether the user has the right that a CHECK GRANT asks for. Raises EngineError.
+
+        Not for `fetch`, whose session may change nothing whatever the rights are.
+        """
+        ...
+
     async def execute(
         self,
         statement: Statement,

@@ -90,6 +90,8 @@ class GroupCommit:
 
     def start(self) -> asyncio.Task[None]:
         """Begin to commit, in a task that ends with close() alone."""
+        metrics.workers_started.inc()
+        metrics.queue_max_signals.set(self._max_queue)
         self._task = asyncio.create_task(self._run(), name="group commit")
         return self._task
 

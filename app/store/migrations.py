@@ -49,9 +49,16 @@ def load_migrations(folder: Path = MIGRATIONS_FOLDER) -> list[Migration]:
 
 
 async def migrate(
-    engine: Engine, statements: Mapping[str, Statement], migrations: list[Migration], apply: Apply | None = None
+    engine: Engine,
+    statements: Mapping[str, Statement],
+    migrations: list[Migration],
+    apply: Apply | None = None,
+    *,
+    again: bool = False,
 ) -> list[str]:
     """Apply what is missing and return the names of what was applied; `apply` carries out a migration's statement.
+
+    With `again` run the others too, which make what is not in a backup.
 
     Several instances may do this at once: every statement is safe to run twice, and the ledger keeps one row per
     number. Raises StartupError when the ledger and the files disagree, EngineError when ClickHouse fails.
@@ -62,8 +69,10 @@ async def migrate(
     _check(applied, {migration.version: migration for migration in migrations})
     done = []
     for migration in migrations:
-        if migration.version not in applied:
+        is_new = migration.version not in applied
+        if is_new or again:
             await (apply or engine.execute)(migration.statement)
+        if is_new:
             await engine.execute(
                 statements["ledger/record"],
                 {"version": migration.version, "name": migration.name, "sha256": migration.sha256},

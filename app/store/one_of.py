@@ -35,6 +35,9 @@ class OneOf:
                 raise EngineError(error.code, written=False, detail=error.detail) from None
             raise
 
+    async def is_granted(self, statement: Statement) -> bool:
+        return await self._first(lambda engine: engine.is_granted(statement))
+
     async def execute(
         self,
         statement: Statement,

@@ -49,6 +49,12 @@ class Salts:
         """The salt of a day, made now where it is missing. Raises EngineError."""
         return self._salts.get(day) or await self._make(day)
 
+    async def existing(self) -> Mapping[date, bytes]:
+        """The salts that there are; none is made. Raises EngineError."""
+        async with self._changing:
+            await self._load()
+        return dict(self._salts)
+
     async def refresh(self, now: datetime) -> None:
         """Make the salts that are due. Raises EngineError."""
         await self.of(now.date())

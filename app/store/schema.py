@@ -1,6 +1,5 @@
 """Brings a database to the state that the service needs, on one machine: created, fitting, migrated."""
 
-import logging
 from collections.abc import Mapping
 
 import msgspec
@@ -9,9 +8,6 @@ from app.domain.errors import StartupError
 from app.store.engine import Engine, Result, decode_rows
 from app.store.migrations import Apply, load_migrations, migrate
 from app.store.statements import Statement
-from app.store.versions import what_is_wrong
-
-log = logging.getLogger(__name__)
 
 
 class UnfitSetting(msgspec.Struct, frozen=True):
@@ -50,9 +46,6 @@ async def prepare_database(
     """Create the database and apply migrations; return their names. Raises StartupError or EngineError."""
     await engine.create_database(statements["create_database"])
     await _require_fitting_settings(engine, statements)
-    version = await engine.fetch(statements["version"])
-    if wrong := what_is_wrong(version.decode(errors="replace")):
-        log.warning("%s", wrong)
     await require_fitting_tables(engine, statements, layout)
     return await migrate(engine, statements, load_migrations(), apply)
 

@@ -70,6 +70,13 @@ class ServerEngine:
         except Exception as error:  # a garbled answer raises whatever its decoder does
             raise engine_error(error) from None
 
+    async def is_granted(self, statement: Statement) -> bool:
+        try:
+            client = self._reads or await self._connect()
+            return (await client.raw_query(statement.text)).strip() == b"1"
+        except Exception as error:
+            raise engine_error(error) from None
+
     async def execute(
         self,
         statement: Statement,

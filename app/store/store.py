@@ -22,6 +22,7 @@ from app.store.salts import Salts
 from app.store.schema import Layout, prepare_database
 from app.store.statements import Statement
 from app.store.tenants import Tenants
+from app.store.versions import what_is_wrong
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,12 @@ class Store:
             self.applied = await self.cluster.prepare()
         else:
             self.applied = await prepare_database(self.engine, self._statements, Layout())
+
+    async def warn_of_version(self) -> None:
+        """Log what is known against the version of ClickHouse, on a cluster of one node. Raises EngineError."""
+        version = await self.engine.fetch(self._statements["version"])
+        if wrong := what_is_wrong(version.decode(errors="replace")):
+            log.warning("%s", wrong)
 
     async def refresh(self) -> None:
         """Read sites, keys and salts now. Raises EngineError."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 import time
 import uuid
 from collections import defaultdict
@@ -14,8 +15,19 @@ from app import metrics
 from app.domain.errors import Unavailable
 from app.domain.keys import ApiKey, hash_token, new_key_id, new_token
 from app.domain.sites import Site
-from app.store.engine import Engine, Result, decode_rows
+from app.store.engine import Engine, decode_rows
 from app.store.statements import Statement
+from app.store.tenant_rows import (
+    ADDITIONS,
+    DIGESTS,
+    KEYS,
+    SITES,
+    ApiKeyRow,
+    KnownKey,
+    KnownSite,
+    NewSite,
+    SiteRow,
+)
 
 log = logging.getLogger(__name__)
 
@@ -24,52 +36,16 @@ EVER = datetime.fromtimestamp(0, UTC)
 NUMBER_DIGITS = 12
 """An addition begins with its number, so that the newest is the greatest."""
 
-READ_ALL_EVERY_S = 300
-"""A refresh reads what is newer than all it knows, and once in this time everything, whatever the clocks have done."""
+LOOK_OVER_EVERY_S = 300
+"""A refresh reads what is newer than all it knows. Once in this time it looks whether that is all, whatever the clocks
+have done, and reads everything where it is not."""
+
+UINT64 = (1 << 64) - 1
 
 # Goes on while the machine is suspended, which time.monotonic() does not; elsewhere than on Linux CLOCK_MONOTONIC does.
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-class KnownSite(Site, frozen=True):
-    """A site as a worker remembers it."""
-
-    shard: int
-    """Where its rows are, from 0; 0 on one machine."""
-
-
-class SiteRow(Site, frozen=True):
-    """A site with its times, as sites/list and sites/find return it; the latter without its shard."""
-
-    created_at: datetime
-    removed_at: datetime | None
-    cleared_at: datetime | None
-    updated_at: datetime
-    addition: str = ""
-    """The addition that it came with; as found, not as listed."""
-    shard: int = 0
-
-
-class ApiKeyRow(ApiKey, frozen=True):
-    """A key with its times, as keys/list returns it."""
-
-    created_at: datetime
-    updated_at: datetime
-
-
-class _NewSite(Site, frozen=True):
-    """A site to store."""
-
-    addition: str
-
-
-class _Addition(msgspec.Struct, frozen=True):
-    addition: str
-
-
-_ADDITIONS = msgspec.json.Decoder(Result[_Addition])
-_SITES = msgspec.json.Decoder(Result[SiteRow])
-_KEYS = msgspec.json.Decoder(Result[ApiKeyRow])
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -84,13 +60,14 @@ class Tenants:
         self._max_age_s = max_age_s
         self._cluster = cluster
         self._sites: dict[str, KnownSite] = {}
-        self._keys: dict[str, ApiKey] = {}
+        self._keys: dict[str, KnownKey] = {}
         self._sites_of_tenant: defaultdict[str, dict[str, KnownSite]] = defaultdict(dict)
         self.sites_version = 0
         """Grows when a site is new or has changed."""
         # The newest rows known, by the clock of ClickHouse: a worker's own may stand still, step or run ahead.
         self._newest_site = self._newest_key = EVER
-        self._refreshed_at_s = self._read_all_at_s = float("-inf")
+        self._digests = [0, 0]  # of the sites, of the keys
+        self._refreshed_at_s = self._looked_over_at_s = float("-inf")
         self._refreshing = asyncio.Lock()
         self._skipped: set[str] = set()
         self.to_clear: set[str] = set()
@@ -142,21 +119,36 @@ class Tenants:
 
     async def _refresh(self) -> None:
         started_at_s = time.clock_gettime(CLOCK)
-        read_all = started_at_s - self._read_all_at_s >= READ_ALL_EVERY_S
-        sites = await self._read_sites(EVER if read_all else self._newest_site)
-        keys = await self._read_keys(EVER if read_all else self._newest_key)
+        await self._read(self._newest_site, self._newest_key)
+        look_over = started_at_s - self._looked_over_at_s >= LOOK_OVER_EVERY_S
+        if look_over and not await self._knows_all():
+            await self._read(EVER, EVER)
+        self._refreshed_at_s = started_at_s
+        metrics.directory_refreshed.set_to_current_time()
+        if look_over:
+            self._looked_over_at_s = started_at_s
+
+    async def _read(self, sites_since: datetime, keys_since: datetime) -> None:
+        sites, keys = await self._read_sites(sites_since), await self._read_keys(keys_since)
         for row in sites:
             self._take_site(row)
         for key in keys:
-            self._keys[key.token_sha256] = ApiKey(
-                key.id, key.tenant, key.token_sha256, key.scope, key.site_id, key.expires_at, key.revoked_at
-            )
+            self._take_key(key)
         self._newest_site = max([self._newest_site, *(row.updated_at for row in sites)])
         self._newest_key = max([self._newest_key, *(key.updated_at for key in keys)])
-        self._refreshed_at_s = started_at_s
-        metrics.directory_refreshed.set_to_current_time()
-        if read_all:
-            self._read_all_at_s = started_at_s
+
+    async def _knows_all(self) -> bool:
+        """Whether every row is known as it is: a look by ClickHouse, which sends none of them."""
+        (digests,) = decode_rows(await self._engine.fetch(self._statements["sites/digests"]), DIGESTS)
+        return [digests.sites, digests.keys] == [digest & UINT64 for digest in self._digests]
+
+    def _take_key(self, row: ApiKeyRow) -> None:
+        tenant, scope = sys.intern(row.tenant), sys.intern(row.scope)
+        times = row.expires_at, row.revoked_at
+        key = KnownKey(row.id, tenant, row.token_sha256, scope, row.site_id, *times, row.digest)
+        before = self._keys.get(key.token_sha256)
+        self._digests[1] += key.digest - (before.digest if before else 0)
+        self._keys[key.token_sha256] = key
 
     def _take_site(self, row: SiteRow) -> None:
         if row.removed_at:
@@ -166,14 +158,18 @@ class Tenants:
                 self.sites_version += 1
             return
         self.to_clear.discard(row.id)
-        site = KnownSite(row.id, row.tenant, row.domains, row.name, row.shard)
+        # Of what many share, and of a name that is a domain, there is one in memory.
+        tenant, name = sys.intern(row.tenant), row.domains[0] if row.name in row.domains[:1] else row.name
+        site = KnownSite(row.id, tenant, row.domains, name, row.shard, row.digest)
         if self._is_readable(site.id) and self._sites.get(site.id) != site:
             self._forget(site.id)
+            self._digests[0] += site.digest
             self._sites[site.id] = self._sites_of_tenant[site.tenant][site.id] = site
             self.sites_version += 1
 
     def _forget(self, site_id: str) -> None:
         if site := self._sites.pop(site_id, None):
+            self._digests[0] -= site.digest
             of_tenant = self._sites_of_tenant[site.tenant]
             del of_tenant[site_id]
             if not of_tenant:
@@ -186,7 +182,7 @@ class Tenants:
     async def find_sites(self, site_ids: Sequence[str]) -> dict[str, SiteRow]:
         """The sites with these ids, by id, as they are stored now; removed ones included. Raises EngineError."""
         found = await self._engine.fetch(self._statements["sites/find"], {"ids": list(site_ids)})
-        return {row.id: row for row in decode_rows(found, _SITES)}
+        return {row.id: row for row in decode_rows(found, SITES)}
 
     async def add_site(self, site_id: str, tenant: str, domains: list[str], name: str) -> None:
         """Store a site, while nobody else adds any. Raises EngineError."""
@@ -195,7 +191,7 @@ class Tenants:
     async def last_addition(self) -> int:
         """The number of the newest addition of sites. Raises EngineError."""
         found = await self._engine.fetch(self._statements["sites/last_addition"])
-        (row,) = decode_rows(found, _ADDITIONS)
+        (row,) = decode_rows(found, ADDITIONS)
         return int(row.addition[:NUMBER_DIGITS] or 0)
 
     async def add_sites(self, sites: Sequence[Site], number: int) -> str:
@@ -205,7 +201,7 @@ class Tenants:
         """
         token = f"{number:0{NUMBER_DIGITS}}"
         addition = f"{token}-{uuid.uuid4().hex}"
-        rows = [_NewSite(site.id, site.tenant, site.domains, site.name, addition) for site in sites]
+        rows = [NewSite(site.id, site.tenant, site.domains, site.name, addition) for site in sites]
         await self._engine.execute(self._statements["sites/add"], {"token": token}, _ENCODER.encode_lines(rows))
         return addition
 
@@ -222,11 +218,11 @@ class Tenants:
         if tenant is None:
             return await self._read_keys(EVER)
         found = await self._engine.fetch(self._statements["keys/list_of_tenant"], {"tenant": tenant})
-        return decode_rows(found, _KEYS)
+        return decode_rows(found, KEYS)
 
     async def create_key(self, tenant: str, scope: str, site_id: str, expires_days: int | None) -> tuple[str, str]:
         """Store a new key and return its id and its token, which is kept nowhere else. Raises EngineError."""
-        key_id, token = new_key_id(), new_token()
+        key_id, token = new_key_id(), new_token(scope)
         parameters = {
             "id": key_id,
             "tenant": tenant,
@@ -245,12 +241,12 @@ class Tenants:
     async def _read_sites(self, since: datetime) -> list[SiteRow]:
         """The sites written after `since` or lately."""
         return decode_rows(
-            await self._engine.fetch(self._statements["sites/list"], {"since": since, "cluster": self._cluster}), _SITES
+            await self._engine.fetch(self._statements["sites/list"], {"since": since, "cluster": self._cluster}), SITES
         )
 
     async def _read_keys(self, since: datetime) -> list[ApiKeyRow]:
         """The keys written after `since` or lately."""
-        return decode_rows(await self._engine.fetch(self._statements["keys/list"], {"since": since}), _KEYS)
+        return decode_rows(await self._engine.fetch(self._statements["keys/list"], {"since": since}), KEYS)
 
     def _is_readable(self, site_id: str) -> bool:
         """Whether an id may be asked for: a tab or a line's end, which only SQL can write, would spoil all answers."""

@@ -52,7 +52,7 @@ WITH
     (
         SELECT table, apply_to_all, apply_to_list, apply_to_except
         FROM system.row_policies
-        WHERE database = currentDatabase()
+        WHERE database = currentDatabase() AND ifNull(select_filter, '') != '1' -- which hides nothing
     ),
     named AS
     (

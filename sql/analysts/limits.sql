@@ -3,7 +3,7 @@
 -- Why      readonly = 2: tools set what they must (with 1 they may set nothing: Grafana, Metabase and Tableau fail), and the bounds hold.
 --          For these limits 0 means none, hence MIN 1. Threads of a query run at a nice value: the live
 --          statements and the INSERTs have the processor first. Seconds, bytes and rows.
--- Serves   `pulsehouse analyst add`
+-- Serves   `pulsehouse analyst add`, `pulsehouse analyst role`
 CREATE SETTINGS PROFILE OR REPLACE pulsehouse_analyst
 SETTINGS
     readonly = 2 CONST,

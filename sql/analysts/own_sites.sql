@@ -2,7 +2,7 @@
 --
 -- Why      Restrictive, so that no other policy can add rows. The table is named with its database, since a policy's names
 --          are looked up where the analyst is.
--- Serves   `pulsehouse analyst add`
+-- Serves   `pulsehouse analyst add`, `pulsehouse analyst role`
 -- Reads    analysts (0012), sites (0001)
 -- Params   database  Identifier  where the tables are
 CREATE ROW POLICY OR REPLACE pulsehouse_analyst ON {database:Identifier}.sites

@@ -1,6 +1,6 @@
 -- analysts/rights: the tables and views that analysts read; those without secrets, each under a policy or over tables that are.
 --
--- Serves   `pulsehouse analyst add`
+-- Serves   `pulsehouse analyst add`, `pulsehouse analyst role`
 -- Params   database  Identifier  where the tables are
 GRANT
     SELECT(name, tenant) ON {database:Identifier}.analysts,

@@ -27,4 +27,5 @@ SELECT
     {countries:Array(String)}[1 + sipHash64(visitor, 'lives') % length({countries:Array(String)})],
     {referrers:Array(String)}[1 + sipHash64(visitor, 'comes') % length({referrers:Array(String)})]
 FROM numbers(36000)
-WHERE ago_s - 30 * step > {gap_s:UInt32} AND sipHash64(visitor, 'is there') / pow(2, 64) < rate / 1.25
+-- The live visitors are others: towards them these become fewer, so that together they are not too many.
+WHERE sipHash64(visitor, 'is there') / pow(2, 64) < rate / 1.25 * least(1, (ago_s - 30 * step - {gap_s:UInt32}) / 260)

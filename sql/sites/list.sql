@@ -4,12 +4,14 @@
 -- Reads    sites (0001)
 -- Params   since    DateTime64(3, 'UTC')  the newest row known; rows of the last 60 s come again, as one may commit late
 --          cluster  String            the cluster whose shards are meant; empty on one machine
--- Returns  id, tenant, domains, name, created_at, removed_at, cleared_at and updated_at (RFC 3339, UTC), shard (from 0)
+-- Returns  id, tenant, domains, name, created_at, removed_at, cleared_at and updated_at (RFC 3339, UTC), shard (from 0),
+--          digest (see sites/digests)
 -- Order    id
 WITH greatest(1, (SELECT max(shard_num) FROM system.clusters WHERE cluster = {cluster:String})) AS shards
 SELECT
     id, tenant, domains, name, created_at, removed_at, cleared_at, updated_at,
-    reinterpretAsUInt64(SHA256(id)) % shards AS shard -- as in sql/cluster/signals.sql
+    reinterpretAsUInt64(SHA256(id)) % shards AS shard, -- as in sql/cluster/signals.sql
+    cityHash64(id, updated_at) AS digest
 FROM sites FINAL
 WHERE updated_at > {since:DateTime64(3, 'UTC')} OR updated_at >= now64(3, 'UTC') - toIntervalSecond(60)
 ORDER BY id

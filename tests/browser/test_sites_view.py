@@ -127,6 +127,17 @@ async def test_arrow_keys_walk_through_the_sites(service: LiveService, visitors:
     await live.wait_for_url("**/?siteId=site_0")
 
 
+async def test_a_slash_leads_from_a_site_to_the_search(service: LiveService, visitors: Visitors) -> None:
+    live = await visitors.page()
+    await live.goto(service.page("site_docs"))
+    await shown(live, health="Live")
+    await live.keyboard.press("/")
+    await live.keyboard.type("quiet")
+    await live.locator("#site-list li", has_text="Quiet").wait_for()
+    await live.keyboard.press("Enter")
+    await shown(live, name="Quiet", active="0")
+
+
 async def test_a_token_of_one_site_lands_on_it(service: LiveService, visitors: Visitors) -> None:
     live = await visitors.page()
     only = an_overview(1, 1)

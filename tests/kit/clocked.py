@@ -7,9 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from app.cli.serve import serve_here
-from app.process import configure_logging
-from app.settings import read_settings
-from app.wiring import create_store
+from app.wiring import create_store, read_settings_and_log
 
 
 def main() -> None:
@@ -17,8 +15,7 @@ def main() -> None:
     parser.add_argument("--port", type=int)
     parser.add_argument("file", type=Path)
     given = parser.parse_args()
-    configure_logging()
-    settings = read_settings(os.environ)
+    settings = read_settings_and_log("main", os.environ)
     store = create_store(settings, clock=lambda: datetime.fromisoformat(given.file.read_text(encoding="utf-8")))
     asyncio.run(serve_here(settings, store, "127.0.0.1", given.port))
 

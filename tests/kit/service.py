@@ -2,10 +2,13 @@
 
 import ctypes
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -21,6 +24,8 @@ from tests.kit.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PULSEHOUSE = str(Path(sys.executable).parent / "pulsehouse")
+TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+"""When a line was logged."""
 COMMAND_WITHIN_S = 120
 ANSWER_WITHIN_S = 60
 """Much longer than any answer takes; one that does not come fails the test."""
@@ -55,8 +60,22 @@ def run(*arguments: str, **settings: str) -> Result:
 def run_here(*arguments: str, **settings: str) -> Result:
     """The same in this process, which is faster; never on the embedded engine, as this process has its folder open."""
     given = {name: value for name, value in environment(**settings).items() if name.startswith("PULSEHOUSE_")}
-    result = CliRunner().invoke(main, arguments, prog_name="pulsehouse", env=given)
+    with log_as_before():
+        result = CliRunner().invoke(main, arguments, prog_name="pulsehouse", env=given)
     return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
+
+
+@contextmanager
+def log_as_before() -> Iterator[None]:
+    """Set the log of this process back: a command has it write to where the command itself wrote."""
+    root, hook = logging.getLogger(), sys.excepthook
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:], sys.excepthook = handlers, hook
+        root.setLevel(level)
+        logging.captureWarnings(False)
 
 
 def make(*commands: tuple[str, ...], **settings: str) -> list[Any]:

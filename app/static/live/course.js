@@ -7,8 +7,8 @@ import { clock, count, numbers } from "./text.js";
 
 const MINUTE = 60_000;
 const DAY = 1440; // minutes
-// Of a day each fifth minute is drawn: the windows of five minutes then lie side by side.
-const RANGES = { "half-hour": { points: 30, every: 1, labelEvery: 10 }, day: { points: DAY / 5, every: 5, labelEvery: 240 } };
+// Of a day each tenth minute is drawn: more would be noise.
+const RANGES = { "half-hour": { points: 30, every: 1, labelEvery: 10 }, day: { points: DAY / 10, every: 10, labelEvery: 240 } };
 
 const kept = new Map(); // site id -> what is known of its minutes
 let range = "half-hour";
@@ -73,7 +73,7 @@ export function chooseRange(name) {
 }
 
 /** Draw what is known of the site; its last point is the minute in progress. */
-export function drawCourse() {
+function drawCourse() {
   const { points, every, labelEvery } = RANGES[range];
   const { values } = courseOf(state.site.id);
   const now = state.answer ? Date.parse(state.answer.timestamp) : Date.now();

@@ -31,7 +31,7 @@ export function drawLine(box, points, labelEvery, best = null) {
   mark(box.querySelector(".dot"), points[last].value, 100, y);
   const place = best ? ((best.at - points[0].at) / (points[last].at - points[0].at)) * 100 : -1;
   mark(box.querySelector(".peak"), place >= 0 && place < 100 ? best.visitors : null, place, y);
-  box.querySelector(".axis").replaceChildren(...labels(points, labelEvery, x));
+  box.querySelector(".axis").replaceChildren(...labels(points, labelEvery));
 }
 
 function build(box) {
@@ -72,14 +72,17 @@ function mark(target, value, place, y) {
   target.style.top = `${y(value)}%`;
 }
 
-function labels(points, every, x) {
-  return points.flatMap(({ at }, index) => {
-    const minute = at.getHours() * 60 + at.getMinutes();
-    if (minute % every || x(index) < 4 || x(index) > 96) return [];
-    const made = element("span", "", clock(at));
-    made.style.left = `${x(index)}%`;
-    return [made];
-  });
+function labels(points, every) {
+  const [from, to] = [points[0].at.getTime(), points.at(-1).at.getTime()];
+  const made = [];
+  for (let time = from; time <= to; time += 60_000) {
+    const at = new Date(time);
+    const place = ((time - from) / (to - from)) * 100;
+    if ((at.getHours() * 60 + at.getMinutes()) % every || place < 4 || place > 96) continue;
+    made.push(element("span", "", clock(at)));
+    made.at(-1).style.left = `${place}%`;
+  }
+  return made;
 }
 
 /** A round number that is not below this one. */

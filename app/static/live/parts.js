@@ -6,7 +6,7 @@ import { isFiltered, state } from "./state.js";
 import { clockSeconds, count, countryName, flagOf, numbers, pageName, percent, visible } from "./text.js";
 
 const SHOWN = 10;
-const AGAIN_S = 5;
+const AGAIN_S = 3;
 
 /** What a dimension is called, what its values are, and what having none of them means. */
 const WORDS = {
@@ -22,6 +22,7 @@ let parts = null; // {by, activeVisitors, pageviews, breakdown, timestamp} of th
 let allShown = false;
 let asked = "";
 let askedAt = 0;
+let askedIn = "";
 let failing = false;
 let later = 0;
 let onFiltered = () => {};
@@ -51,7 +52,7 @@ export function closeParts() {
   askedAt = 0;
 }
 
-/** With each realtime answer: it has the pages; the rest is asked for, not more often than a poll would. */
+/** With each realtime answer: it has the pages; the rest is asked for, every few seconds at most. */
 export async function updateParts() {
   if (state.tab === "page" && !isFiltered()) {
     const { activeVisitors, timestamp, pageBreakdown } = state.answer;
@@ -61,11 +62,13 @@ export async function updateParts() {
   const query = new URLSearchParams({ siteId: state.site.id, by: state.tab, ...state.filters }).toString();
   clearTimeout(later);
   const tooSoon = askedAt + AGAIN_S * 1000 - Date.now();
-  if (query === asked && tooSoon > 0) {
+  const minute = state.answer.visitorsPerMinute.at(-1).minute; // with a new one the window has moved, and so have all numbers
+  if (query === asked && minute === askedIn && tooSoon > 0) {
     later = setTimeout(updateParts, tooSoon);
     return;
   }
   asked = query;
+  askedIn = minute;
   askedAt = Date.now();
   try {
     const answer = await fetchJson("api/realtime/breakdown?" + query);

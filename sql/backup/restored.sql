@@ -1,0 +1,19 @@
+-- backup/restored: what a restored database holds.
+--
+-- Serves   `pulsehouse database restore`
+-- Reads    signals (0004), sites (0001), api_keys (0002)
+-- Returns  signals, newest (RFC 3339, UTC; 1970-01-01 where there is no signal), sites, keys; one row
+SELECT
+    (SELECT count() FROM signals) AS signals,
+    (SELECT max(timestamp) FROM signals) AS newest,
+    (SELECT count() FROM sites FINAL WHERE removed_at IS NULL) AS sites,
+    (SELECT count() FROM api_keys FINAL) AS keys
+SETTINGS
+    date_time_output_format = 'iso',
+    -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
+    limit = 0, offset = 0, extremes = 0, additional_result_filter = '', additional_table_filters = {},
+    use_query_cache = 0, read_overflow_mode = 'throw', read_overflow_mode_leaf = 'throw', sort_overflow_mode = 'throw',
+    result_overflow_mode = 'throw', timeout_overflow_mode = 'throw', timeout_overflow_mode_leaf = 'throw',
+    group_by_overflow_mode = 'throw', set_overflow_mode = 'throw', output_format_write_statistics = 0,
+    output_format_json_quote_64bit_integers = 0
+FORMAT JSON

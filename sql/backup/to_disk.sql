@@ -1,0 +1,11 @@
+-- backup/to_disk: begins a backup into a folder of a disk that backups.allowed_disk names, which may be an S3 bucket.
+--
+-- Why      Tables alone: views are made again by the migrations. And not the salts: a backup is kept for months, and with
+--          the salt of its day everybody who has it could tell that day's visitors by their addresses.
+--          Nor the keys of requests, which are of use for an hour.
+-- Serves   `pulsehouse database backup`
+-- Params   disk  String  the name of a disk in ClickHouse's configuration
+--          name  String  of the backup; a folder that it names
+BACKUP TABLE analysts, TABLE api_keys, TABLE recent_pageviews, TABLE schema_migrations, TABLE signals, TABLE sites, TABLE visitor_minutes
+TO Disk({disk:String}, {name:String}) ASYNC
+FORMAT Null

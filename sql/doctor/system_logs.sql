@@ -1,0 +1,19 @@
+-- doctor/system_logs: how much of the disk ClickHouse's logs about itself take.
+--
+-- Serves   `pulsehouse doctor`
+-- Reads    system.parts
+-- Returns  table, bytes (on disk)
+-- Order    bytes, the most first, then table
+SELECT table, sum(bytes_on_disk) AS bytes
+FROM system.parts
+WHERE active AND database = 'system'
+GROUP BY table
+ORDER BY bytes DESC, table
+SETTINGS
+    -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
+    limit = 0, offset = 0, extremes = 0, additional_result_filter = '', additional_table_filters = {},
+    use_query_cache = 0, read_overflow_mode = 'throw', read_overflow_mode_leaf = 'throw', sort_overflow_mode = 'throw',
+    result_overflow_mode = 'throw', timeout_overflow_mode = 'throw', timeout_overflow_mode_leaf = 'throw',
+    group_by_overflow_mode = 'throw', set_overflow_mode = 'throw', output_format_write_statistics = 0,
+    output_format_json_quote_64bit_integers = 0
+FORMAT JSON
