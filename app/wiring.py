@@ -25,6 +25,7 @@ from app.http.health import health_handlers
 from app.http.keys import key_handlers
 from app.http.openapi import serve_document
 from app.http.overview import overview_handlers
+from app.http.public import public_handlers
 from app.http.rate_limit import Allowance, RateLimit
 from app.http.realtime import realtime_handlers
 from app.http.reference import reference_handler
@@ -113,6 +114,7 @@ def create_handlers(settings: Settings, store: Store, work: Work) -> list[HTTPRo
         *realtime_handlers(store, callers),
         *batch_handlers(store, callers, work.bodies),
         *overview_handlers(store, callers),
+        *public_handlers(store, callers),
         *stream_handlers(callers, work.streams),
         *track_handlers(store, callers, work.bodies, rate_limit, batch_max_signals=settings.batch_max_signals),
         *site_change_handlers(store, callers, work.bodies),

@@ -1,4 +1,4 @@
-"""`make bench`: measure targets P1 to P10 and the growth curves side by side on one server, and say what holds.
+"""`make bench`: measure targets P1 to P11 and the growth curves side by side on one server, and say what holds.
 
     python -m bench --clickhouse http://default:@127.0.0.1:8123        under 30 minutes
     python -m bench --quick                                            under 3, with CLICKHOUSE_URL set

@@ -1,4 +1,4 @@
-"""P10: until a single signal is acknowledged while others keep arriving, and what each costs ClickHouse."""
+"""P11: until a single signal is acknowledged while others keep arriving, and what each costs ClickHouse."""
 
 import asyncio
 import statistics
@@ -24,10 +24,10 @@ def measure(database: Database, report: "Report", *, quick: bool) -> None:
             cpu_us.append(cpu_us_per_signal(database, seconds))
             for callers in CALLERS:
                 took_ms[callers].append(acknowledged_ms(service, callers, seconds))
-    report.tell("P10", "µs of ClickHouse's CPU per signal, 1,000 single signals/s", cpu_us)
+    report.tell("P11", "µs of ClickHouse's CPU per signal, 1,000 single signals/s", cpu_us)
     for callers, found in took_ms.items():
         who = "one caller" if callers == 1 else f"{callers} callers"
-        report.at_most("P10", f"ms until a signal of {who} is acknowledged, median, 1,000 others/s", found, 40)
+        report.at_most("P11", f"ms until a signal of {who} is acknowledged, median, 1,000 others/s", found, 40)
 
 
 def cpu_us_per_signal(database: Database, seconds: float) -> float:

@@ -56,6 +56,8 @@ async def test_a_site_is_added_shown_changed_and_removed(api: Api) -> None:
     changed = {**site, "name": "Shop", "domain": "a.example", "domains": ["a.example"]}
     assert await call(api, "PATCH", path, {"domains": ["a.example", "A.example"]}) == (200, changed)
     assert (await api.track({"siteId": site["id"]}, Origin="https://shop.example")).status_code == 403
+    _, changed = await call(api, "PATCH", path, {"domains": ["BÜCHER.example", LONG[:253].upper()]})
+    assert changed["domains"] == ["xn--bcher-kva.example", LONG[:253]]
 
     assert await call(api, "DELETE", path) == (204, None)
     for method, body in (("DELETE", None), ("GET", None), ("PATCH", {"name": "x"})):
@@ -134,6 +136,11 @@ async def test_more_than_a_thousand_sites_are_too_many(api: Api) -> None:
         ({"name": None}, "body: give domains or name"),
         ({"domains": []}, "domains: expected array of length >= 1"),
         ({"domains": ["a b"]}, "domains: 'a b' is not a host name"),
+        ({"domains": ["https://a.example/path"]}, "domains: 'https://a.example/path' is not a host name"),
+        ({"domains": [LONG[:254]]}, "domains: "),
+        ({"domain": "a.example"}, "body: object contains unknown field domain"),
+        ({"tenant": "rival", "name": "x"}, "body: object contains unknown field tenant"),
+        ({"removedAt": None, "name": "x"}, "body: object contains unknown field removedAt"),
         ({"name": ""}, "name: use 1 to 500"),
         ({"id": "other", "name": "x"}, "body: object contains unknown field id"),
         ({"createdAt": "x", "name": "x"}, "body: object contains unknown field createdAt"),
@@ -179,6 +186,9 @@ async def test_keys_are_made_listed_and_revoked(api: Api) -> None:
         ({"scope": "read", "expiresInDays": 10**9}, 400, "expiresInDays: use 1 to 36500"),
         ({"scope": "read", "expiresInDays": 1.5}, 400, "expiresInDays: expected int | null, got float"),
         ({"scope": "read", "tenant": "rival"}, 400, "body: object contains unknown field tenant"),
+        ({"scope": "public"}, 400, "siteId: a key of scope public is bound to one site; name it"),
+        ({"scope": "public", "siteId": ""}, 400, "siteId: a key of scope public is bound to one site; name it"),
+        ({"scope": "public", "siteId": "site_rival"}, 404, "Not found"),
         ({"scope": "read", "siteId": "unknown"}, 404, "Not found"),
         ({"scope": "read", "siteId": "site_rival"}, 404, "Not found"),
         ({"scope": "read", "siteId": ""}, 404, "Not found"),

@@ -328,7 +328,7 @@ EXAMPLES = [
     pytest.param(example, id=str(page.relative_to(ROOT)))
     for page in PAGES
     for example in re.findall(r"^```json\n(.+?)```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    if "pageviewsLast5Min" in example
+    if "pageBreakdown" in example
 ]
 
 

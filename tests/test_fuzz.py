@@ -107,6 +107,7 @@ def service(engine_name: str, server_or_none: str, embedded_folder: Path) -> Ite
             await store.tenants.add_site(site_id, "acme", ["example.com"], site_id)
         for scope in ("read", "write", "admin"):
             _, tokens[scope] = await store.tenants.create_key("acme", scope, "", None)
+        _, tokens["public"] = await store.tenants.create_key("acme", "public", "site_a", None)
         await store.refresh()
         store.run()
         return store
@@ -130,7 +131,7 @@ def document(service: Fuzzed) -> dict[str, Any]:
     return dict(json.loads(service.send("GET", "/openapi/openapi.json")[1]))
 
 
-scopes = st.sampled_from(["admin", "admin", "read", "write", "", ""])
+scopes = st.sampled_from(["admin", "admin", "read", "write", "public", "", ""])
 CHECKS = [
     schemathesis.checks.not_a_server_error,
     status_code_conformance,
@@ -197,15 +198,18 @@ def test_the_service_is_as_its_description_says(
             headers = {"Authorization": f"Bearer {service.tokens[scope]}"} if scope else {}
             if welcome:
                 make_welcome(case)
+                if isinstance(case.query, dict) and "key" in case.query:
+                    case.query["key"] = service.tokens["public"]
             response = case.call(base_url=service.url, headers=headers, timeout=TIMEOUT_S)
             answers.add((case.operation.label, response.status_code))
             case.validate_response(response, checks=CHECKS, headers=headers)
 
         hold()
     if mode.is_positive:
-        for path in ("", "/breakdown", "/history", "/overview", "/stream"):
+        for path in ("", "/numbers", "/breakdown", "/history", "/overview", "/stream"):
             assert (f"GET /api/realtime{path}", 200) in answers
         assert {("POST /api/realtime/batch", 200), ("POST /api/track", 200), ("GET /api/track.gif", 200)} < answers
+        assert ("GET /badge.svg", 200) in answers
         assert {("POST /api/sites", 201), ("POST /api/keys", 201), ("PATCH /api/sites/{id}", 404)} < answers
 
 

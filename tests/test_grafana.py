@@ -87,6 +87,8 @@ async def test_the_queries_of_the_live_dashboard_say_what_the_api_says(api: Api)
 def test_a_panel_asks_a_source_that_is_provisioned_for_what_there_is(panel: dict[str, Any]) -> None:
     provisioned = (GRAFANA / "provisioning/datasources/pulsehouse.yaml").read_text(encoding="utf-8")
     names = {f"{metric.name}{suffix}" for metric in REGISTRY.collect() for suffix in ("", "_total", "_bucket")}
+    rules = (ROOT / "deploy/prometheus/pulsehouse.rules.yml").read_text(encoding="utf-8")
+    of_clickhouse = set(re.findall(r"ClickHouse\w+_\w+", rules))
     labels = {label for metric in REGISTRY.collect() for sample in metric.samples for label in sample.labels} | {
         "le",
         "status",
@@ -99,9 +101,9 @@ def test_a_panel_asks_a_source_that_is_provisioned_for_what_there_is(panel: dict
         assert f"type: {target['datasource']['type']}\n" in provisioned
     for target in panel["targets"]:
         if expr := target.get("expr"):
-            metrics = set(re.findall(r"pulsehouse_\w+", expr))
+            metrics = set(re.findall(r"(?:pulsehouse|ClickHouse)\w+", expr))
             assert metrics
-            assert metrics <= names
+            assert metrics <= names | of_clickhouse
             asked = re.findall(r"(\w+)=\"", expr) + re.findall(r"by \(([\w, ]+)\)", expr)
             assert {label.strip() for text in asked for label in text.split(",")} <= labels
             assert expr.count("(") == expr.count(")")

@@ -32,7 +32,9 @@ def point(api: Api, minutes_ago: int, active: int, pageviews: int, visitors: int
     }
 
 
-async def test_a_site_without_visitors_has_thirty_minutes_of_zeros(api: Api) -> None:
+@pytest.mark.parametrize("second", [0, 30])
+async def test_a_site_without_visitors_has_thirty_minutes_of_zeros(api: Api, second: int) -> None:
+    api.clock.now = api.clock.now.replace(second=second)
     assert await history(api) == {
         "points": [point(api, ago, 0, 0, 0) for ago in range(29, -1, -1)],
         "peak": {"minute": start(api, 29), "activeVisitors": 0},

@@ -34,7 +34,7 @@ keys = st.builds(
     ),
     number=st.integers(0, 5),
     tenant=st.sampled_from(TENANTS),
-    scope=st.sampled_from(["read", "write", "admin"]),
+    scope=st.sampled_from(["read", "write", "admin", "public"]),
     bound=st.sampled_from(["", "", *SITES]),
     expires=st.sampled_from([None, None, NOW + timedelta(days=1), NOW - timedelta(seconds=1), NOW]),
     revoked=st.sampled_from([None, None, None, NOW - timedelta(days=1)]),
@@ -43,7 +43,7 @@ keys = st.builds(
 callers = st.builds(
     lambda tenant, scope, bound, revoked: ApiKey("key_7", tenant, hash_token("ph_live_7"), scope, bound, None, revoked),
     tenant=st.sampled_from(TENANTS),
-    scope=st.sampled_from(["admin", "admin", "admin", "admin", "read", "write"]),
+    scope=st.sampled_from(["admin", "admin", "admin", "admin", "read", "write", "public"]),
     bound=st.sampled_from(["", "", "", *SITES]),
     revoked=st.sampled_from([None, None, None, None, None, NOW - timedelta(days=1)]),
 )
@@ -103,7 +103,7 @@ class CountingEngine:
         assert statement.name == "realtime"
         sites = {site_key(site_id): site_id for site_id in ASKED}
         self.read += [sites[key] for key in parameters["sites"]]
-        rows = [f'["{key}",1,1,0,[["/{sites[key]}",1]],[],[0,0,0,0,0]]' for key in parameters["sites"]]
+        rows = [f'["{key}",1,1,[["/{sites[key]}",1]],[],[0,0,0,0,0]]' for key in parameters["sites"]]
         return f'{{"data":[{",".join(rows)}],"rows":{len(rows)}}}'.encode()
 
     async def execute(
@@ -202,7 +202,7 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
         assert (read[0], json.loads(read[1])["pageBreakdown"]) == (200, {f"/{site_id}": 1})
     else:
         assert read[:2] == DENIED
-    if valid and key and key.scope == "read":
+    if valid and key and key.scope in ("read", "public"):
         assert write[:2] == DENIED
     elif reaches:
         assert write[:2] == (200, b'{"success":true}')
@@ -234,7 +234,10 @@ def test_many_sites_in_one_call_are_no_way_around(door: Door, made: list[ApiKey]
     door.engine.overviews.clear()
     status, shown = door.portal.call(door.overview, f"ph_live_{token}")
     assert sorted(door.engine.overviews) == (sorted(own) if status == 200 else [])
-    assert (status, shown) == (401 if not valid or key is None else 403 if key.scope == "write" else 200, own)
+    assert (status, shown) == (
+        401 if not valid or key is None else 403 if key.scope in ("write", "public") else 200,
+        own,
+    )
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

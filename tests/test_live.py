@@ -37,6 +37,9 @@ FILES = {
         f"/live/{path.name}": (f"live/{path.name}", "text/javascript; charset=utf-8", "no-cache")
         for path in sorted((STATIC / "live").glob("*.js"))
     },
+    "/embed": ("embed.html", "text/html; charset=utf-8", "no-cache"),
+    "/embed.css": ("embed.css", "text/css; charset=utf-8", "no-cache"),
+    "/embed.js": ("embed.js", "text/javascript; charset=utf-8", "no-cache"),
     "/favicon.svg": ("favicon.svg", "image/svg+xml", "no-cache"),
     **{
         f"/js/{name}": (name, "text/javascript; charset=utf-8", "public, max-age=3600")
@@ -61,8 +64,9 @@ def test_every_module_of_the_live_page_is_served_preloaded_and_short() -> None:
         assert len(path.read_text().splitlines()) < 300, path.name
 
 
-def test_the_live_page_names_no_other_host_and_has_nothing_inline() -> None:
-    page = (STATIC / "index.html").read_text()
+@pytest.mark.parametrize("name", ["index.html", "embed.html"])
+def test_a_page_names_no_other_host_and_has_nothing_inline(name: str) -> None:
+    page = (STATIC / name).read_text()
     assert "<style" not in page
     assert "style=" not in page
     assert "://" not in page
@@ -90,8 +94,10 @@ async def test_a_file_is_served_whole_once_and_revalidated_afterwards(api: Api, 
     assert head.headers["content-length"] == str(len(response.content))
 
 
-async def test_the_live_page_carries_a_strict_policy(api: Api) -> None:
-    headers = (await api.get("/?siteId=site_a")).headers
+@pytest.mark.any_engine
+@pytest.mark.parametrize(("path", "ancestors"), [("/?siteId=site_a", "'none'"), ("/embed?siteId=site_a", "*")])
+async def test_a_page_carries_a_strict_policy_and_one_alone_may_be_framed(api: Api, path: str, ancestors: str) -> None:
+    headers = (await api.get(path)).headers
     policy = dict(rule.partition(" ")[::2] for rule in headers["content-security-policy"].split("; "))
     assert policy == {
         "default-src": "'none'",
@@ -101,7 +107,7 @@ async def test_the_live_page_carries_a_strict_policy(api: Api) -> None:
         "img-src": "'self' data:",
         "base-uri": "'none'",
         "form-action": "'none'",
-        "frame-ancestors": "'none'",
+        "frame-ancestors": ancestors,
         "require-trusted-types-for": "'script'",
         "trusted-types": "'none'",
     }

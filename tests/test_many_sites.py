@@ -155,6 +155,39 @@ async def test_a_visitor_active_over_midnight_is_one_in_the_overview(api: Api) -
     assert (answer["total"]["activeVisitors"], answer["sites"][0]["visitorsPerMinute"]) == (1, [0, 0, 1, 0, 1])
 
 
+async def shown_of_site_a(api: Api) -> tuple[int, int, list[int]]:
+    """What the overview shows of the first site, which is what the realtime answer says of it."""
+    _, answer = await overview(api)
+    shown = answer["sites"][0]
+    told = await api.realtime(shown["siteId"])
+    assert [one["visitors"] for one in told["visitorsPerMinute"]] == shown["visitorsPerMinute"]
+    assert {name: told[name] for name in ("activeVisitors", "pageviewsLast5Min")}.items() <= shown.items()
+    return shown["activeVisitors"], shown["pageviewsLast5Min"], shown["visitorsPerMinute"]
+
+
+async def test_an_overview_counts_from_four_minutes_ago_to_five_seconds_ahead(api: Api, signals: Signals) -> None:
+    api.clock.set("12:00:55", days=-1)
+    await signals((5, "old", "/"), (4, "ann", "/"), (0, "bob", "/"), (-5 / 60, "eve", "/"))
+    assert await shown_of_site_a(api) == (3, 3, [1, 0, 0, 0, 2])
+    api.clock.advance(-25)
+    assert await shown_of_site_a(api) == (2, 2, [1, 0, 0, 0, 1])
+
+
+async def test_a_visitor_whose_clock_is_past_midnight_already_is_one_in_the_overview(
+    api: Api, signals: Signals
+) -> None:
+    api.clock.set("23:59:57", days=-1)
+    await signals((0, "ann", "/"), (-4 / 60, "ann", "/"))
+    assert await shown_of_site_a(api) == (1, 2, [0, 0, 0, 0, 1])
+
+
+async def test_a_visitor_on_both_sides_of_00_05_is_one_in_the_overview(api: Api) -> None:
+    for time, days in (("00:04:30", 0), ("00:05:30", 0)):
+        api.clock.set(time, days=days)
+        await api.track({"siteId": "site_a"})
+    assert await shown_of_site_a(api) == (1, 2, [0, 0, 0, 1, 1])
+
+
 async def test_a_limit_cuts_the_sites_and_not_the_total(api: Api, signals: Signals) -> None:
     await signals((1, "ann", "/"), site_id="site_b")
     status, answer = await overview(api, "?limit=1")

@@ -77,6 +77,8 @@ async def test_every_error_of_the_service_is_described_with_its_body_and_headers
         ("POST /api/realtime/batch", "200 400 401 403 408 413 429 500 503"),
         ("GET /api/realtime/stream", "200 400 401 403 429 500 503"),
         ("GET /api/realtime/overview", "200 400 401 403 429 500 503"),
+        ("GET /api/realtime/numbers", "200 400 401 403 429 500 503"),
+        ("GET /badge.svg", "200 400 401 403 429 500 503"),
         ("POST /api/track", "200 400 401 403 404 408 413 422 429 500 503"),
         ("GET /api/track.gif", "200 400 403 404 429 500 503"),
         ("OPTIONS /api/track", "204"),

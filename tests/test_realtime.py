@@ -108,12 +108,25 @@ async def test_the_last_signal_of_a_batch_is_the_latest(api: Api) -> None:
 
 
 async def test_a_signal_stamped_up_to_5_s_ahead_counts_in_the_minute_in_progress(api: Api, signals: Signals) -> None:
-    api.clock.now = api.clock.now.replace(second=57)
-    await signals((-5 / 60, "ann", "/ahead"), (0, "ann", "/now"))
+    api.clock.now = api.clock.now.replace(second=55)
+    await signals((-5 / 60, "ann", "/ahead"), (0, "ann", "/now"), (-5 / 60, "bob", "/ahead"))
+    answer = await api.realtime()
+    assert answer["activeVisitors"] == 2
+    assert answer["pageviewsLast5Min"] == 3
+    assert answer["pageBreakdown"] == {"/ahead": 2}
+    assert answer["visitorsPerMinute"] == minutes(api, 0, 0, 0, 0, 2)
+
+
+async def test_a_signal_stamped_further_ahead_counts_nowhere(api: Api, signals: Signals) -> None:
+    api.clock.now = api.clock.now.replace(second=54)
+    await signals((0, "ann", "/now"))
+    api.clock.advance(6)
+    await signals((0, "ann", "/ahead"), (0, "bob", "/ahead"))
+    api.clock.advance(-6)
     answer = await api.realtime()
     assert answer["activeVisitors"] == 1
-    assert answer["pageviewsLast5Min"] == 2
-    assert answer["pageBreakdown"] == {"/ahead": 1}
+    assert answer["pageviewsLast5Min"] == 1
+    assert answer["pageBreakdown"] == {"/now": 1}
     assert answer["visitorsPerMinute"] == minutes(api, 0, 0, 0, 0, 1)
 
 

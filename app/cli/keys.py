@@ -3,15 +3,20 @@
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import rich_click as click
 
 from app.cli.managing import Administration, Where, where_option
-from app.cli.output import as_json_option, print_json, print_table
+from app.cli.output import as_json_option, print_json, print_table, usage_errors
 from app.client.administration import RemoteKey
+from app.client.plain_text import clean
 from app.domain.errors import NotFound
-from app.domain.keys import MAX_EXPIRY_DAYS, SCOPES
+from app.domain.keys import MAX_EXPIRY_DAYS, SCOPES, require_site_of_public
 from app.store.tenant_rows import ApiKeyRow
+
+EXAMPLE_URL = "https://stats.example.com"
+ADDRESS_NOTE = f"\nPut the address of your service in the place of {EXAMPLE_URL}."
 
 
 @click.group()
@@ -25,7 +30,8 @@ def key() -> None:
     "--scope",
     type=click.Choice(SCOPES),
     required=True,
-    help="read: realtime; write: server-side tracking; admin: both, and managing sites and keys.",
+    help="read: realtime; write: server-side tracking; admin: both, and managing sites and keys; "
+    "public: the numbers of --site for everybody, with a link, a frame and a badge.",
 )
 @click.option(
     "--site", "site_id", default="", help="Bind the key to this site; otherwise it reaches all of the tenant's."
@@ -38,6 +44,8 @@ def key() -> None:
 def create(where: Where, tenant: str | None, scope: str, site_id: str, expires_days: int | None, as_json: bool) -> None:
     """Create a key and print its token. The token is shown once and stored nowhere."""
     owner = where.require_tenant(tenant)
+    with usage_errors():
+        require_site_of_public(scope, site_id)
 
     async def work(administration: Administration) -> tuple[str, str]:
         if not where.url and not await administration.list_sites(owner):
@@ -57,6 +65,8 @@ def create(where: Where, tenant: str | None, scope: str, site_id: str, expires_d
         print_json({"id": key_id, "token": token})
     else:
         click.echo(f"created key {key_id}; this is its token, shown only now:\n{token}")
+        if scope == "public":
+            click.echo(_ways_to_share(where.url, site_id, token))
 
 
 @key.command("list")
@@ -120,6 +130,25 @@ def revoke(where: Where, key_id: str, as_json: bool) -> None:
         print_json({"id": key_id, "revoked": True})
     else:
         click.echo(f"revoked key {key_id}; workers refuse it within 5 seconds")
+
+
+def _ways_to_share(url: str | None, site_id: str, token: str) -> str:
+    """What to do with a public token, ready to be copied."""
+    base = (url or EXAMPLE_URL).rstrip("/")
+    query = f"siteId={quote(site_id, safe='')}&key={token}"
+    attribute = query.replace("&", "&amp;")
+    looks = 'title="Visitors right now" width="320" height="96" style="border: 0; color-scheme: light"'
+    return f"""
+Everybody may see this token: it reads the numbers of {clean(site_id)}, and nothing else.{"" if url else ADDRESS_NOTE}
+
+A link:
+{base}/?siteId={quote(site_id, safe="")}#token={token}
+
+A frame; theme=light, dark, transparent or transparent-dark, or none for that of the reader:
+<iframe src="{base}/embed?{attribute}" {looks}></iframe>
+
+A badge:
+<img src="{base}/badge.svg?{attribute}" alt="Visitors right now" height="20">"""
 
 
 def _state(row: ApiKeyRow | RemoteKey) -> str:

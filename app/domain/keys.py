@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 from datetime import datetime
+from typing import Literal, get_args
 
 import msgspec
 
@@ -10,7 +11,11 @@ from app.domain.errors import AccessDenied, InvalidValue
 from app.domain.sites import Site
 
 TOKEN_PREFIX = "ph_live_"
-SCOPES = ("read", "write", "admin")
+PUBLIC_TOKEN_PREFIX = "ph_public_"
+"""A token that anybody may see says so itself; what it allows is told by its key's scope alone."""
+
+Scope = Literal["read", "write", "admin", "public"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 MAX_EXPIRY_DAYS = 36_500
 
 
@@ -35,6 +40,10 @@ class ApiKey(msgspec.Struct, frozen=True):
     def may_write(self, site: Site) -> bool:
         return self.scope in ("write", "admin") and self._reaches(site)
 
+    def may_read_numbers(self, site: Site) -> bool:
+        """Whether it may know how many visitors there are; a public key may nothing else."""
+        return self.may_read(site) or (self.scope == "public" and self.site_id != "" and self._reaches(site))
+
     def _reaches(self, site: Site) -> bool:
         return site.tenant == self.tenant and self.site_id in ("", site.id)
 
@@ -44,11 +53,10 @@ class ApiKey(msgspec.Struct, frozen=True):
             raise AccessDenied
 
 
-def clean_scope(text: str) -> str:
-    """Return a scope. Raises InvalidValue."""
-    if text not in SCOPES:
-        raise InvalidValue("scope", f"use one of {', '.join(SCOPES)}")
-    return text
+def require_site_of_public(scope: str, site_id: str) -> None:
+    """Raise InvalidValue for a public key of all sites: of what it shows, one site at a time is decided on."""
+    if scope == "public" and not site_id:
+        raise InvalidValue("site", "a key of scope public is bound to one site; name it")
 
 
 def clean_expiry(days: int | None) -> int | None:
@@ -62,9 +70,9 @@ def new_key_id() -> str:
     return "key_" + secrets.token_hex(5)
 
 
-def new_token() -> str:
+def new_token(scope: str) -> str:
     """A token with 192 random bits; show it once and keep only `hash_token` of it."""
-    return TOKEN_PREFIX + secrets.token_urlsafe(24)
+    return (PUBLIC_TOKEN_PREFIX if scope == "public" else TOKEN_PREFIX) + secrets.token_urlsafe(24)
 
 
 def hash_token(token: str) -> str:

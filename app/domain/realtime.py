@@ -66,6 +66,20 @@ class RealtimeAnswer(msgspec.Struct, frozen=True, rename="camel"):
     timestamp: Annotated[Instant, msgspec.Meta(description="Server timestamp of this response, whole seconds, UTC.")]
 
 
+class NumbersAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """The numbers of the realtime answer: how many, not where or who."""
+
+    active_visitors: Annotated[Count, msgspec.Meta(description="Visitors active in the last 5 minutes.")]
+    pageviews_last5_min: Annotated[Count, msgspec.Meta(description="Total pageviews in the last 5 minutes.")] = (
+        msgspec.field(name="pageviewsLast5Min")
+    )
+    visitors_per_minute: Annotated[
+        list[MinuteVisitors],
+        msgspec.Meta(min_length=5, max_length=5, description="Visitor count for the last 5 minutes, oldest first."),
+    ]
+    timestamp: Annotated[Instant, msgspec.Meta(description="Server timestamp of this response, whole seconds, UTC.")]
+
+
 def unpack_pageview(packed: str) -> RecentPageview:
     """A pageview of the feed from its text: 16 digits of time, 2 characters of country, the page (migration 0007)."""
     return RecentPageview(packed[18:], _second(packed[:10]), packed[16:18].strip() or None)

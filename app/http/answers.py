@@ -93,20 +93,26 @@ class Error(msgspec.Struct, frozen=True):
 
 def answer_refusal(request: Request[Any, Any, Any], refusal: errors.Refusal) -> Response[bytes]:
     """Answer what the service itself refuses."""
+    status, headers = status_of(refusal)
+    if isinstance(refusal, errors.Unavailable) and request.route_handler.opt.get("stores"):
+        headers[STORED] = "unknown" if isinstance(refusal, errors.CommitUnclear) else "no"
+    return answer_error(status, str(refusal), headers)
+
+
+def status_of(refusal: errors.Refusal) -> tuple[HTTPStatus, dict[str, str]]:
+    """The status of a refusal, and the headers that go with it."""
     headers: dict[str, str] = {}
     status = next(STATUS[kind] for kind in type(refusal).__mro__ if kind in STATUS)
     if isinstance(refusal, errors.InvalidToken):
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(refusal, errors.Unavailable):
         headers["Retry-After"] = str(refusal.retry_after_s)
-        if request.route_handler.opt.get("stores"):
-            headers[STORED] = "unknown" if isinstance(refusal, errors.CommitUnclear) else "no"
     elif isinstance(refusal, errors.TooManyRequests):
         headers["Retry-After"] = str(refusal.retry_after_s)
         headers["X-RateLimit-Limit"] = str(refusal.limit)
         headers["X-RateLimit-Remaining"] = str(refusal.remaining)
         headers["X-RateLimit-Reset"] = str(math.ceil(refusal.reset_at_s))
-    return answer_error(status, str(refusal), headers)
+    return status, headers
 
 
 def answer_http_exception(_request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -5,7 +5,7 @@ from typing import Any
 import litestar
 
 from app.domain.errors import AccessDenied, InvalidToken, SiteIdRequired
-from app.domain.keys import TOKEN_PREFIX, ApiKey
+from app.domain.keys import PUBLIC_TOKEN_PREFIX, TOKEN_PREFIX, ApiKey
 from app.domain.rows import Sender
 from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.domain.sites import Site
@@ -42,6 +42,13 @@ class Caller:
             raise AccessDenied
         return site
 
+    def countable(self, site_id: str) -> Site:
+        """Return a site whose numbers the caller may read. Raises AccessDenied, the same where there is none."""
+        site = self._tenants.site(site_id)
+        if site is None or not self.key.may_read_numbers(site):
+            raise AccessDenied
+        return site
+
     def readable_or_none(self, site_id: str) -> Site | None:
         site = self._tenants.site(site_id)
         return site if site and self.key.may_read(site) else None
@@ -57,7 +64,20 @@ class Callers:
     def authenticate(self, request: Request) -> Caller:
         """Return the caller by the request's token. Raises InvalidToken, TooManyRequests, or Unavailable when keys
         are not known."""
-        token = _bearer_token([value for name, value in request.scope["headers"] if name == b"authorization"])
+        return self._caller(request, _bearer_token(headers_of(request, b"authorization")))
+
+    def authenticate_by_address(self, request: Request) -> Caller:
+        """The same by the token in the query, as what a page loads has no other place. Raises AccessDenied for one
+        that is not public: an address is logged, sent on, and seen by everybody."""
+        given = request.query_params.getall("key", [])
+        if len(given) != 1 or not _is_token(str(given[0])):
+            raise InvalidToken
+        caller = self._caller(request, str(given[0]))
+        if caller.key.scope != "public":
+            raise AccessDenied
+        return caller
+
+    def _caller(self, request: Request, token: str) -> Caller:
         tenants = self._store.tenants
         tenants.require_fresh()
         key = tenants.key(token)
@@ -104,11 +124,15 @@ def address_of(request: Request) -> str:
     return plain_address(request.client.host) if request.client else ""
 
 
-def _bearer_token(headers: list[bytes]) -> str:
+def _bearer_token(headers: list[str]) -> str:
     if len(headers) != 1:
         raise InvalidToken
-    scheme, _, token = headers[0].decode("latin-1").partition(" ")
+    scheme, _, token = headers[0].partition(" ")
     token = token.strip()
-    if scheme.lower() != "bearer" or not token.startswith(TOKEN_PREFIX) or len(token) > 100 or not token.isascii():
+    if scheme.lower() != "bearer" or not _is_token(token):
         raise InvalidToken
     return token
+
+
+def _is_token(text: str) -> bool:
+    return text.startswith((TOKEN_PREFIX, PUBLIC_TOKEN_PREFIX)) and len(text) <= 100 and text.isascii()

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 HEADERS = "Authorization, Content-Type"
 """Of requests that change something."""
 
-FIELDS = {"domain": "domains", "expires-days": "expiresInDays"}
+FIELDS = {"domain": "domains", "expires-days": "expiresInDays", "site": "siteId"}
 """What the rules call a field, and what the body does, where the two differ."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]

@@ -1,7 +1,7 @@
 """A tenant's own API keys: made and revoked by whoever has an admin key of it."""
 
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -9,7 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.domain.errors import NotFound
 from app.domain.json_bodies import read_json
-from app.domain.keys import MAX_EXPIRY_DAYS, clean_expiry
+from app.domain.keys import MAX_EXPIRY_DAYS, Scope, clean_expiry, require_site_of_public
 from app.http.answers import answer_json
 from app.http.bodies import Bodies
 from app.http.caller import Callers, Request
@@ -28,14 +28,14 @@ from app.http.preflight import allow_preflight
 from app.store.store import Store
 from app.store.tenant_rows import ApiKeyRow
 
-Scope = Literal["read", "write", "admin"]
-
 
 class NewKey(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A key to make."""
 
     scope: Scope
-    site_id: Annotated[str | None, msgspec.Meta(description="Binds the key to this site.")] = None
+    site_id: Annotated[str | None, msgspec.Meta(description="Binds the key to this site; required for `public`.")] = (
+        None
+    )
     expires_in_days: Annotated[
         int | None, msgspec.Meta(description=f"1 to {MAX_EXPIRY_DAYS}; for ever if not given.")
     ] = None
@@ -99,6 +99,7 @@ def key_handlers(store: Store, callers: Callers, bodies: Bodies) -> list[HTTPRou
             new = read_json(body, NewKey)
         with by_the_rules():
             days = clean_expiry(new.expires_in_days)
+            require_site_of_public(new.scope, new.site_id or "")
         require_admin_of_tenant(caller)
         if new.site_id == "":
             raise NotFound

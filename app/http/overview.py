@@ -1,13 +1,11 @@
 """GET /api/realtime/overview: all sites of a token at a glance, busiest first."""
 
-from typing import Annotated
-
 import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
 from app.domain.errors import InvalidRequest
-from app.domain.realtime import Count, Instant
+from app.domain.overview import MAX_LIMIT, OverviewAnswer, SiteNow, Total
 from app.http.answers import EVERY_ANSWER, VARIES, answer_long_json
 from app.http.caller import Callers, Request
 from app.http.openapi import TOKEN, answer, described, parameter, refusals
@@ -15,38 +13,7 @@ from app.http.preflight import allow_preflight
 from app.store.overview import Reach
 from app.store.store import Store
 
-MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
-
-
-class SiteNow(msgspec.Struct, frozen=True, rename="camel"):
-    """A site at a glance; the numbers are those of its realtime answer."""
-
-    site_id: str
-    domain: Annotated[str, msgspec.Meta(description="The site's first domain.")]
-    name: str
-    active_visitors: Count
-    pageviews_last5_min: Count = msgspec.field(name="pageviewsLast5Min")
-    visitors_per_minute: Annotated[
-        tuple[Count, ...], msgspec.Meta(min_length=5, max_length=5, description="Oldest minute first.")
-    ]
-
-
-class Total(msgspec.Struct, frozen=True, rename="camel"):
-    """Over all sites of the token, also those that `limit` cuts off."""
-
-    sites: Count
-    sites_with_visitors: Count
-    active_visitors: Annotated[Count, msgspec.Meta(description="Somebody on two sites counts on each.")]
-    pageviews_last5_min: Count = msgspec.field(name="pageviewsLast5Min")
-
-
-class OverviewAnswer(msgspec.Struct, frozen=True):
-    """All sites of the token, busiest first."""
-
-    sites: Annotated[list[SiteNow], msgspec.Meta(max_length=MAX_LIMIT)]
-    total: Total
-    timestamp: Annotated[Instant, msgspec.Meta(description="The instant that all numbers speak of, whole seconds.")]
 
 
 LIMIT = parameter(

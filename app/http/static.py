@@ -36,6 +36,11 @@ PAGE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
 }
+# What other sites put into their pages: the same, but for who may frame it.
+EMBED_HEADERS = {
+    **PAGE_HEADERS,
+    "Content-Security-Policy": PAGE_POLICY.replace("frame-ancestors 'none'", "frame-ancestors *"),
+}
 REVALIDATE = {"Cache-Control": "no-cache"}
 FROM_ANY_SITE = {**CORS, "Cross-Origin-Resource-Policy": "cross-origin"}
 HTML, CSS, JAVASCRIPT = (f"text/{kind}; charset=utf-8" for kind in ("html", "css", "javascript"))
@@ -79,6 +84,9 @@ STATIC_HANDLERS: list[HTTPRouteHandler] = [
     serve_file("/live.css", "live.css", CSS, REVALIDATE),
     serve_file("/live.js", "live.js", JAVASCRIPT, REVALIDATE),
     *(serve_file(f"/{name}", name, JAVASCRIPT, REVALIDATE) for name in LIVE_MODULES),
+    serve_file("/embed", "embed.html", HTML, {**REVALIDATE, **EMBED_HEADERS}),
+    serve_file("/embed.css", "embed.css", CSS, REVALIDATE),
+    serve_file("/embed.js", "embed.js", JAVASCRIPT, REVALIDATE),
     serve_file("/docs.css", "docs.css", CSS, REVALIDATE),
     serve_file("/favicon.svg", "favicon.svg", "image/svg+xml", REVALIDATE),
     *(

@@ -6,6 +6,7 @@ import { $, set } from "./live/dom.js";
 import { stop } from "./live/follow.js";
 import { expect, tell } from "./live/health.js";
 import { closeParts, makeTabs, remakeParts, toggleAll } from "./live/parts.js";
+import { isPublic, openShared } from "./live/shared.js";
 import { changeView, makeRanges, openSite, showName } from "./live/site.js";
 import { makeSites, openSites } from "./live/sites.js";
 import { state } from "./live/state.js";
@@ -22,10 +23,23 @@ function open() {
   if (!state.token) return signIn();
   const { siteIds, rotates, rotateS } = read();
   close();
+  body.toggleAttribute("data-shared", isPublic(state.token));
+  if (isPublic(state.token)) return openLink(siteIds[0]);
   if (state.kiosk && (siteIds.length > 1 || (rotates && !siteIds.length))) return openTurns(siteIds, rotateS);
   if (siteIds.length) return openOne(siteIds[0]);
   view("sites");
   openSites(first, denied);
+}
+
+/** With a public token: the one site that its link names. */
+function openLink(siteId) {
+  if (!siteId) return notice("This link is not whole", "It has to name a site: ?siteId=…");
+  view("site");
+  $("home").href = addressOf(siteId);
+  openShared(siteId, ({ status }) => {
+    close();
+    notice("This link does not hold any more", status === 401 ? "Its token was revoked, or it has expired." : "Its token may not see this site.");
+  });
 }
 
 function openOne(siteId) {
@@ -185,7 +199,7 @@ $("copy").addEventListener("click", async () => {
 addEventListener("popstate", () => {
   if (!state.token) return;
   const { siteIds } = read();
-  if (body.dataset.view === "site" && siteIds.length === 1 && siteIds[0] === state.site.id) {
+  if (!isPublic(state.token) && body.dataset.view === "site" && siteIds.length === 1 && siteIds[0] === state.site.id) {
     changeView();
     if (document.activeElement === body) $("main").focus({ preventScroll: true }); // what had the focus is gone
     return;

@@ -56,18 +56,28 @@ class Backups:
 
         Raises StartupError when the database is not empty or ClickHouse cannot, and EngineError.
         """
-        body = await self._engine.fetch(self._statements["doctor/objects"])
-        if existing := decode_rows(body, msgspec.json.Decoder(Result[_Name])):
+        database = self._engine.database
+        if existing := await self._objects():
             raise StartupError(
-                f"database {self._engine.database} is not empty, it has {existing[0].name}; "
+                f"database {database} is not empty, it has {existing[0]}; "
                 "a restore never writes over anything; docs/backup.md says how to drop it or set it aside"
             )
         await self._run("from", name, disk, show)
+        if not await self._objects():
+            raise StartupError(
+                f"backup {name} is of a database of another name than {database}, and was restored under that one; "
+                "name it in PULSEHOUSE_CLICKHOUSE_URL"
+            )
         # Views, and the table of salts, are not in a backup: every migration makes what is missing.
         await migrate(self._engine, self._statements, load_migrations(), again=True)
         body = await self._engine.fetch(self._statements["backup/restored"])
         (restored,) = decode_rows(body, msgspec.json.Decoder(Result[Restored]))
         return restored
+
+    async def _objects(self) -> list[str]:
+        """The names of tables and views that the database has."""
+        body = await self._engine.fetch(self._statements["doctor/objects"])
+        return [row.name for row in decode_rows(body, msgspec.json.Decoder(Result[_Name]))]
 
     async def _run(self, direction: str, name: str, disk: str | None, show: Callable[[Progress], None]) -> Progress:
         if disk:

@@ -222,7 +222,7 @@ class Tenants:
 
     async def create_key(self, tenant: str, scope: str, site_id: str, expires_days: int | None) -> tuple[str, str]:
         """Store a new key and return its id and its token, which is kept nowhere else. Raises EngineError."""
-        key_id, token = new_key_id(), new_token()
+        key_id, token = new_key_id(), new_token(scope)
         parameters = {
             "id": key_id,
             "tenant": tenant,

@@ -4,7 +4,7 @@
 -- Params   id            String           public id of the key
 --          tenant        String           its owner
 --          token_sha256  String           SHA-256 of the token, lower-case hex
---          scope         String           read, write or admin
+--          scope         String           read, write, admin or public
 --          site_id       String           the one site it is bound to; empty for all of the tenant
 --          expires_days  Nullable(UInt32) valid for so many days; NULL for ever
 INSERT INTO api_keys (id, tenant, token_sha256, scope, site_id, created_at, expires_at)

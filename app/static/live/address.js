@@ -1,7 +1,7 @@
 /* The address: which site, which part of its visitors, how it is looked at. It can be kept, sent, and gone back to. */
 
 /** The dimensions of a breakdown, by their names in the API and in the address. */
-export const DIMENSIONS = ["page", "country", "referrer", "utmSource", "utmMedium", "utmCampaign"];
+const DIMENSIONS = ["page", "country", "referrer", "utmSource", "utmMedium", "utmCampaign"];
 
 const MAX_ROTATED = 100; // as many as one stream may have
 const ROTATE_S = 20;

@@ -73,7 +73,7 @@ export function chooseRange(name) {
 }
 
 /** Draw what is known of the site; its last point is the minute in progress. */
-export function drawCourse() {
+function drawCourse() {
   const { points, every, labelEvery } = RANGES[range];
   const { values } = courseOf(state.site.id);
   const now = state.answer ? Date.parse(state.answer.timestamp) : Date.now();

@@ -45,7 +45,7 @@ function blank() {
   $("more-sites").hidden = $("sites-note").hidden = true;
 }
 
-export function drawSites() {
+function drawSites() {
   if (!overview) return;
   const { total } = overview;
   drawNumber($("all-digits"), numbers.format(total.activeVisitors));
