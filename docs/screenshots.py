@@ -23,13 +23,15 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
 from app.client.ask import client_options
-from app.client.screen import Screen
-from app.client.watched import Watched
+from app.client.views import Views
 
 FOLDER = Path(__file__).parent / "screenshots"
 SITE = "site_shop"
 GATHER_S = 60
 """How long the demo's visitors arrive before the pictures are taken: they have a past, but it does not click."""
+
+SETTLE_S = 3
+"""Within this time a terminal has all that it shows."""
 
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "device_scale_factor": 1.25}
 DARK_DESK = DESK | {"color_scheme": "dark"}
@@ -81,6 +83,18 @@ NIGHT = TerminalTheme(
         (241, 236, 226),
     ],
 )
+THEMES = {
+    "light": "#fff",
+    "dark": "#fff",
+    "transparent": "linear-gradient(90deg, #cfe8d5, #f3d9c4)",
+    "transparent-dark": "linear-gradient(90deg, #2b2540, #123c3f)",
+}
+SHARED = """<!doctype html><meta charset="utf-8"><style>
+body {{ margin: 16px; display: grid; grid-template-columns: 1fr 1fr; gap: 12px; background: #fff; }}
+p {{ margin: 0; padding: 12px; border-radius: 8px; }}
+iframe {{ display: block; width: 320px; height: 96px; border: 0; color-scheme: light; }}
+img {{ height: 20px; margin-left: 12px; }}
+</style>{frames}<div>{badges}</div>"""
 FRAME = """<!doctype html><meta charset="utf-8"><style>
 body {{ margin: 0; background: #11131a; color: #f1ece2; }}
 pre {{ display: inline-block; margin: 22px 26px; font: 15px/1.16 "DejaVu Sans Mono", monospace; }}
@@ -102,6 +116,8 @@ async def main() -> None:
             await take_terminal(browser, url, token)
         async with running_agency() as (url, token):
             await take_pictures(browser, url, token, OVERVIEW_PICTURES)
+            await take_terminal(browser, url, token, None)
+            await take_shared(browser, url, token)
         await browser.close()
     print(*sorted(path.name for path in FOLDER.iterdir()))
 
@@ -211,21 +227,42 @@ async def take_pictures(
         await context.close()
 
 
-async def take_terminal(browser: Browser, url: str, token: str) -> None:
+async def take_shared(browser: Browser, url: str, token: str) -> None:
+    """Frames of each theme, each on a ground that it is for, and a badge with a number and one without."""
+    async with httpx.AsyncClient(**client_options(url, token)) as client:
+        site = (await client.get("/api/realtime/overview")).json()["sites"][0]["siteId"]
+        key = (await client.post("/api/keys", json={"scope": "public", "siteId": site})).json()["token"]
+    frames = "".join(
+        f'<p style="background: {ground}"><iframe src="{url}/embed?siteId={site}&key={key}&theme={theme}"></iframe></p>'
+        for theme, ground in THEMES.items()
+    )
+    badges = "".join(f'<img src="{url}/badge.svg?siteId={site}&key={one}" alt="">' for one in (key, "ph_public_x"))
+    page = await browser.new_page(viewport={"width": 740, "height": 340}, device_scale_factor=1.5)
+    await page.goto(f"{url}/health")  # any page of HTTP, which is what may frame them
+    await page.set_content(SHARED.format(frames=frames, badges=badges))
+    for place in range(len(THEMES)):
+        await page.frame_locator("iframe").nth(place).locator("[data-health=live]").wait_for()
+    await page.screenshot(path=FOLDER / "share.png")
+
+
+async def take_terminal(browser: Browser, url: str, token: str, site: str | None = SITE) -> None:
     page = await browser.new_page(device_scale_factor=1.5)
-    await page.set_content(FRAME.format(code=await asyncio.to_thread(terminal, url, token)))
-    await page.locator("#terminal").screenshot(path=FOLDER / "terminal.png")
+    await page.set_content(FRAME.format(code=await terminal(url, token, site)))
+    await page.locator("#terminal").screenshot(path=FOLDER / f"terminal{'' if site else '-sites'}.png")
 
 
-def terminal(url: str, token: str) -> str:
-    """What `pulsehouse watch` shows, as HTML."""
-    with httpx.Client(**client_options(url, token)) as client:
-        watched = Watched(client, SITE)
-        watched.ask()
+async def terminal(url: str, token: str, site: str | None) -> str:
+    """What `pulsehouse watch` shows of a site, or of all, as HTML."""
+    async with httpx.AsyncClient(**client_options(url, token)) as client:
+        views = Views(client)
+        await views.open(site)
+        await asyncio.sleep(SETTLE_S)
+        screen = views.screen
+        await views.close()
     console = Console(
         width=104, height=25, record=True, file=io.StringIO(), force_terminal=True, color_system="standard"
     )
-    console.print(Screen(watched))
+    console.print(screen)
     return console.export_html(theme=NIGHT, inline_styles=True, code_format="{code}")
 
 
