@@ -27,7 +27,7 @@ class Costs(msgspec.Struct, frozen=True):
     """Of the API: a poll (P1: 3,125 a second on 2 cores, of which the workers take a quarter)."""
     track_ms: float = 0.25
     """Of the API: a signal in a request of its own (P5: 3,373 a second, the workers take four tenths)."""
-    site_memory_kb: float = 2.1
+    site_memory_kb: float = 2.7
     """Of each worker: a site with two keys (`python -m bench.directory`)."""
 
 

@@ -280,6 +280,16 @@ async def test_every_table_is_in_a_backup_but_that_of_the_salts(api: Api) -> Non
         assert set(re.findall(r"TABLE (\w+)", STATEMENTS[f"backup/{statement}"].text)) == set(TABLES)
 
 
+@pytest.mark.any_engine
+def test_on_a_cluster_whose_rows_are_elsewhere_the_commands_refuse() -> None:
+    cluster = {"clickhouse_url": "http://one:8123/pulsehouse,http://two:8123/pulsehouse", "clickhouse_cluster": "all"}
+    for command in (("backup",), ("restore", "x"), ("retention",), ("forget", "--site", "a", "--visitor-id", "ann")):
+        refused = run_here("database", *command, **cluster)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "this looks at one ClickHouse, and PULSEHOUSE_CLICKHOUSE_CLUSTER names a cluster" in refused.stderr
+
+
+@pytest.mark.any_engine
 def test_a_name_of_a_backup_is_a_plain_name() -> None:
     for name in ("../elsewhere", "a b", "a'b", "/etc", ".hidden", ""):
         assert run_here("database", "backup", name, data_dir="/no/such").returncode == 2

@@ -136,7 +136,11 @@ async def test_a_site_that_is_silent_or_removed_is_told_from_one_with_visitors(a
 async def test_sessions_and_hours_over_midnight_are_the_models(api: Api, seed: int) -> None:
     chance = random.Random(seed)
     api.clock.set("21:40:00", days=-1)
-    sent: list[Sent] = []
+    midnight = (api.clock() + 3 * HOURS).replace(hour=0, minute=0, second=0)
+    planned = [
+        Sent("site_a", midnight + timedelta(seconds=seconds), "pageview", "owl", page, "DE")
+        for seconds, page in ((-90, "/"), (60, "/a"), (400, "/b"))
+    ]
     for _ in range(75):
         # Most of them within the half hour that keeps a session, some just at its end, and many soon after midnight.
         api.clock.advance(chance.choice([1, 7, 60, 140, 299]))
@@ -144,8 +148,8 @@ async def test_sessions_and_hours_over_midnight_are_the_models(api: Api, seed: i
             api.clock.advance(chance.choice([1_500, 1_799, 1_800]))
         source = (chance.choice(["", "", "news.example", "blog.example"]), "", "", "")
         country, page = chance.choice([None, "DE", "US"]), f"/{chance.randrange(5)}"
-        signal = Sent("site_a", api.clock(), chance.choice(KINDS), chance.choice("abcd"), page, country, source)
-        sent.append(await send(api, signal))
+        planned.append(Sent("site_a", api.clock(), chance.choice(KINDS), chance.choice("abcd"), page, country, source))
+    sent = [await send(api, signal) for signal in sorted(planned, key=lambda signal: signal.timestamp)]
     assert sent[0].timestamp.date() != sent[-1].timestamp.date()
     now = api.clock()
 

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
+from app.domain.errors import StartupError
 from app.log import configure_logging
 from app.settings import Settings, read_settings
 from app.store.embedded import DATABASE
@@ -50,7 +51,7 @@ def with_engine(
         settings = read_settings(environment)
         configure_logging("command", as_json=settings.log_format == "json", level="warning")
         statements = load_statements()
-        engine = create_engine(settings)
+        engine = create_one_engine(settings)
         with own_folder(settings):
             try:
                 if create or not settings.clickhouse_url:
@@ -60,6 +61,17 @@ def with_engine(
                 await engine.close()
 
     return asyncio.run(session())
+
+
+def create_one_engine(settings: Settings) -> Engine:
+    """The engine that the settings name. Raises StartupError on a cluster, whose rows are in tables of its nodes: a
+    backup of the others would be empty."""
+    if settings.clickhouse_cluster:
+        raise StartupError(
+            "this looks at one ClickHouse, and PULSEHOUSE_CLICKHOUSE_CLUSTER names a cluster; leave that empty, and "
+            "name a node with its database ..._local in PULSEHOUSE_CLICKHOUSE_URL: docs/cluster.md, Backups"
+        )
+    return create_engine(settings)
 
 
 def own_folder(settings: Settings) -> AbstractContextManager[None]:

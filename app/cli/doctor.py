@@ -8,7 +8,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from app.cli.database import own_folder
+from app.cli.database import create_one_engine, own_folder
 from app.cli.explain import what_and_way_out
 from app.cli.output import as_json_option, print_json
 from app.client.plain_text import clean
@@ -21,7 +21,7 @@ from app.store.doctor import examine
 from app.store.engine import UNKNOWN_DATABASE, EngineError
 from app.store.migrations import load_migrations
 from app.store.statements import load_statements
-from app.wiring import backup_folder, create_engine, trusted_proxies
+from app.wiring import backup_folder, trusted_proxies
 
 STYLES = {"ok": "green", "warning": "yellow", "error": "red", "unknown": "yellow"}
 
@@ -65,7 +65,7 @@ async def look(environment: Mapping[str, str], clock: Clock) -> AsyncIterator[Fi
     """Yield what is found: the settings first, then the database that they name."""
     try:
         settings = read_settings(environment)
-        engine = create_engine(settings)
+        engine = create_one_engine(settings)
     except StartupError as error:
         yield Finding("settings", "error", str(error), "correct it; docs/operations.md lists the settings")
         return

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from app.http.openapi import PATH as DOCUMENT_PATH
 from app.http.openapi import make_document
-from app.http.static import PAGE_HEADERS, REVALIDATE, STATIC, serve_content
+from app.http.static import HTML, PAGE_HEADERS, REVALIDATE, STATIC, serve_content
 
 Json = dict[str, Any]
 
@@ -43,7 +43,7 @@ PLAIN_HEADERS = {"Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
 def reference_handler(handlers: Iterable[HTTPRouteHandler]) -> HTTPRouteHandler:
     """A handler that answers with the reference of the other handlers."""
     page = make_reference(json.loads(make_document(handlers)))
-    return serve_content("/docs", "docs", page.encode(), "text/html", {**REVALIDATE, **PAGE_HEADERS})
+    return serve_content("/docs", "docs", page.encode(), HTML, {**REVALIDATE, **PAGE_HEADERS})
 
 
 def make_reference(document: Json) -> str:
