@@ -92,6 +92,18 @@ def test_sites_and_keys_are_made_listed_and_revoked(cli: Run) -> None:
     assert refused(cli("key", "revoke", "key_x"), 1) == "no key key_x; see: pulsehouse key list"
     assert refused(cli(*create, "--site", "site_b"), 1) == "tenant acme has no site site_b; see: pulsehouse site list"
 
+    public = ("key", "create", "--tenant", "acme", "--scope", "public")
+    assert refused(cli(*public), 2).startswith("--site: a key of scope public is bound to one site; name it; see: ")
+    printed = cli(*public, "--site", "site_a").stdout
+    (token,) = set(re.findall(r"ph_public_[\w-]+", printed))
+    for way in (
+        f"https://stats.example.com/?siteId=site_a#token={token}",
+        f'<iframe src="https://stats.example.com/embed?siteId=site_a&amp;key={token}" title=',
+        f'<img src="https://stats.example.com/badge.svg?siteId=site_a&amp;key={token}" alt=',
+        "Put the address of your service in the place of https://stats.example.com.",
+    ):
+        assert way in printed
+
 
 def test_a_site_gets_other_domains_and_another_name_and_keeps_the_rest(
     server_cli: Run,

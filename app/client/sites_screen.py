@@ -29,7 +29,7 @@ class SitesScreen:
         known = sites.answer if sites.is_known else None
         root = Layout()
         hero = Layout(self._hero(known), size=min(7, max(5, height // 3)))
-        self.page_rows = max(1, height - 2 - (hero.size or 0) - 3)
+        self.page_rows = max(1, height - 2 - (hero.size or 0) - 4)
         shown = self._list(known, options.max_width) if known else Text("")
         root.split_column(
             Layout(head("all sites", sites), size=2), hero, Layout(shown), Layout(foot(KEYS, sites), size=1)
