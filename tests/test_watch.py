@@ -316,6 +316,20 @@ async def test_all_sites_fill_a_screen_of_any_size(client: httpx.AsyncClient, co
     await views.close()
 
 
+async def test_before_the_first_answer_nothing_is_said_of_old_numbers(
+    stand_in: StandIn, client: httpx.AsyncClient
+) -> None:
+    watched = Watched(client, "site_a")
+    text = drawn(Screen(watched), 100, 20)
+    assert "○ asking" in text
+    assert "five minutes" not in text
+    stand_in.replies["realtime"] = [(503, {"error": "Busy"})]
+    with pytest.raises(NoAnswer):
+        await watched.ask()
+    text = drawn(Screen(watched), 100, 20)
+    assert [words for words in ("○ no answer", "not known: no answer yet", "Busy (503)") if words not in text] == []
+
+
 async def test_the_course_ends_with_the_number_that_is_shown(stand_in: StandIn, watched: Watched) -> None:
     assert watched.course() == [2] * 9 + [9] + [2] * 19 + [4]
     # A minute later the history is not asked for again yet.

@@ -85,10 +85,12 @@ def head(title: str, heard: Heard[Any]) -> RenderableType:
     grid = Table.grid(expand=True, padding=(0, 2))
     grid.add_column(no_wrap=True, overflow="ellipsis")
     grid.add_column(justify="right", no_wrap=True)
-    if heard.trouble:
-        state = Text(f"○ stale, {span(heard.age_s)} old", style="bold red")
-    else:
+    if heard.is_live:
         state = Text.assemble(("●", "yellow"), " live")
+    elif heard.answer is None:
+        state = Text("○ no answer", style="bold red") if heard.trouble else Text("○ asking", style="dim")
+    else:
+        state = Text(f"○ stale, {span(heard.age_s)} old", style="bold red")
     grid.add_row(Text.assemble(("Pulsehouse", "bold"), "  ", (clean(title), "dim")), state)
     return Padding(grid, (0, 2))
 
@@ -100,6 +102,13 @@ def foot(keys: str, heard: Heard[Any]) -> RenderableType:
     wait_s = max(0.0, heard.next_s - time.monotonic())
     text = Text(f"{heard.trouble}; next try in {span(wait_s)}", style="red", no_wrap=True, overflow="ellipsis")
     return Padding(text, (0, 2))
+
+
+def why_unknown(heard: Heard[Any]) -> str:
+    """Why there is no number."""
+    if heard.answer is None:
+        return "not known: no answer yet" if heard.trouble else "asking"
+    return "not known: no answer for more than five minutes"
 
 
 def clock(instant: datetime) -> str:

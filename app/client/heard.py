@@ -12,6 +12,8 @@ Answer = TypeVar("Answer")
 POLL_S = 5.0
 WINDOW_S = 300
 """Numbers older than the window that they speak of are not shown."""
+LATE_S = 40.0
+"""What is followed is heard of much more often; older numbers are not called live."""
 FINAL = (401, 403)
 """The token may not do this; asking again would not help."""
 
@@ -43,6 +45,11 @@ class Heard(Generic[Answer]):
     def is_known(self) -> bool:
         """True while the answer's five minutes reach into the present."""
         return self.answer is not None and self.age_s < WINDOW_S
+
+    @property
+    def is_live(self) -> bool:
+        """True while the answer is of now."""
+        return self.answer is not None and not self.trouble and self.age_s < LATE_S
 
     async def ask(self) -> Answer:
         """Return a new answer. Raises NoAnswer; then the previous one is kept."""

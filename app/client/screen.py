@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from app.client.drawing import big, clock, columns, count, foot, head, list_of, shares, span
+from app.client.drawing import big, clock, columns, count, foot, head, list_of, shares, span, why_unknown
 from app.client.heard import Heard
 from app.client.plain_text import clean
 from app.client.watched import Watched
@@ -67,15 +67,15 @@ class Screen:
         yield root
 
     def _hero(self, answer: RealtimeAnswer | None, width: int) -> RenderableType:
-        trouble = self.watched.trouble
-        visitors = Text(big(f"{answer.active_visitors}" if answer else "–"), style="dim" if trouble else "bold")
-        when = f"at {clock(answer.timestamp)}" if answer and trouble else "right now"
+        stale = not self.watched.is_live
+        visitors = Text(big(f"{answer.active_visitors}" if answer else "–"), style="dim" if stale else "bold")
+        when = f"at {clock(answer.timestamp)}" if answer and stale else "right now"
         caption = Text()
         if answer:
             caption.append(f"{'visitor' if answer.active_visitors == 1 else 'visitors'} {when}\n")
             caption.append(f"{count(answer.pageviews_last5_min, 'pageview')} in the last five minutes", style="dim")
         else:
-            caption.append("not known: no answer for more than five minutes", style="dim")
+            caption.append(why_unknown(self.watched), style="dim")
         grid = Table.grid(expand=True, padding=(0, 2))
         grid.add_column(ratio=5)
         number = Table.grid()
@@ -96,13 +96,13 @@ class Screen:
         if not course:
             return Text("30 minutes: not known", style="dim")
         wide = 2 if room >= 2 * len(course) else 1
-        now = "dim" if self.watched.trouble else "yellow"
+        now = "yellow" if self.watched.is_live else "dim"
         text = columns(course, 4, ["dim"] * (len(course) - 1) + [now], wide)
         first = answer.timestamp - timedelta(minutes=len(course) - 1)
         middle = f"most {max(course):,}"
         ends = (
             f"{first.astimezone():%H:%M}",
-            "now" if not self.watched.trouble else f"{answer.timestamp.astimezone():%H:%M}",
+            "now" if self.watched.is_live else f"{answer.timestamp.astimezone():%H:%M}",
         )
         gap = max(2, len(course) * wide - len(middle) - sum(map(len, ends)))
         text.append(f"\n{ends[0]}{' ' * (gap // 2)}{middle}{' ' * (gap - gap // 2)}{ends[1]}", style="dim")

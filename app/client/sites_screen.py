@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.client.all_sites import AllSites
-from app.client.drawing import big, clock, columns, count, foot, head, list_of
+from app.client.drawing import big, clock, columns, count, foot, head, list_of, why_unknown
 from app.client.plain_text import clean
 from app.domain.overview import OverviewAnswer
 
@@ -37,20 +37,18 @@ class SitesScreen:
         yield root
 
     def _hero(self, answer: OverviewAnswer | None) -> RenderableType:
-        trouble = self.sites.trouble
+        stale = not self.sites.is_live
         caption = Text()
         if answer:
             total = answer.total
-            when = f"at {clock(answer.timestamp)}" if trouble else "right now"
+            when = f"at {clock(answer.timestamp)}" if stale else "right now"
             where = f"{total.sites_with_visitors:,} of {count(total.sites, 'site')}"
             caption.append(f"{'visitor' if total.active_visitors == 1 else 'visitors'} on {where} {when}\n")
             caption.append(f"{count(total.pageviews_last5_min, 'pageview')} in the last five minutes", style="dim")
         else:
-            caption.append("not known: no answer for more than five minutes", style="dim")
+            caption.append(why_unknown(self.sites), style="dim")
         grid = Table.grid()
-        grid.add_row(
-            Text(big(f"{answer.total.active_visitors}" if answer else "–"), style="dim" if trouble else "bold")
-        )
+        grid.add_row(Text(big(f"{answer.total.active_visitors}" if answer else "–"), style="dim" if stale else "bold"))
         grid.add_row("")
         grid.add_row(caption)
         return Padding(grid, (0, 2))
