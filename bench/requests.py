@@ -69,16 +69,17 @@ class InMemory:
         self._results: dict[str, list[dict[str, Any]]] = {
             "sites/list": [
                 {"id": f"site_{n}", "tenant": f"tenant_{n % 100}", "domains": [f"s{n}.example"], "name": f"Site {n}"}
-                | {"removed_at": None, "cleared_at": None}
+                | {"removed_at": None, "cleared_at": None, "digest": 0}
                 | updated
                 for n in range(SITES)
             ],
             "keys/list": [
                 {"id": f"key_{n}", "tenant": f"tenant_{n % 100}", "token_sha256": hash_token(token_of(n))}
-                | {"scope": "read", "site_id": f"site_{n}", "expires_at": None, "revoked_at": None}
+                | {"scope": "read", "site_id": f"site_{n}", "expires_at": None, "revoked_at": None, "digest": 0}
                 | updated
                 for n in range(SITES)
             ],
+            "sites/digests": [{"sites": 0, "keys": 0}],
             "salts/list": [],
         }
         newest = f"{LAST_MICROSECOND - int(time.time() * 1_000_000):016}"
