@@ -584,12 +584,14 @@ async def test_gzip_that_becomes_a_thousand_times_as_much_is_read_in_small_piece
 def test_what_reads_sends_and_asks_needs_no_terminal() -> None:
     """They are for any program; what draws and what is a command stands apart."""
     modules = {path.stem: path for path in (Path(__file__).parents[1] / "app" / "client").glob("*.py")}
-    for name in ("drawing", "screen", "sites_screen"):  # what `watch` draws
+    drawing = ("drawing", "screen", "sites_screen", "views")  # what `watch` draws
+    for name in drawing:
         del modules[name]
+    terminal = re.compile(rf"(rich_)?click|rich|app\.(cli|client\.({'|'.join(drawing)}))\b")
     assert {"access_log", "ask", "log_replay", "plain_text", "sender", "simulation", "watched"} < modules.keys()
     for path in modules.values():
         imported = re.findall(r"^ *(?:from|import) ([\w.]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
-        assert not [name for name in imported if re.match(r"(rich_)?click|rich|app\.(cli|client\.(drawing|screen|sites_screen))\b", name)]
+        assert not [name for name in imported if terminal.match(name)]
 
 
 async def test_an_empty_log_is_a_log(log_of: LogOf) -> None:
