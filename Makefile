@@ -57,7 +57,7 @@ test-deep: setup ## Run the long forms of the tests, and those that take long in
 	@$(VENV)/bin/pytest -n auto -m deep --hypothesis-profile deep
 
 test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; a minute
-	@$(VENV)/bin/pytest -n 0 -k cluster tests
+	@$(VENV)/bin/pytest -n 0 -k "cluster and not embedded" tests
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
 	@$(VENV)/bin/python -m bench --output bench/results.json

@@ -112,7 +112,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     form, minutes, others = ("long", 3, "make test") if deep else ("short", 3, "make test-deep")
     lines = [f"tests: the {form} forms, about {minutes} minutes for all on 2 idle cores; the others: {others}"]
     if server:
-        lines.append(f"clickhouse: the embedded engine, and the server at {server.rpartition('@')[2]}")
+        engines = "the embedded engine" if deep else "the server, and the embedded engine where no difference can be"
+        lines.append(f"clickhouse: {engines}; the server is at {server.rpartition('@')[2]}")
     else:
         lines.append(
             f"clickhouse: the embedded engine alone, no server (Docker: {config.stash[WHY_NO_SERVER]}); tests of "
@@ -125,10 +126,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that uses the service once per engine; once where the engine makes no difference."""
+    """Run each test that uses the service once per engine; once where the engine makes no difference.
+
+    Beside a server, the embedded engine is for the long forms: what it does otherwise is seen there.
+    """
     if "engine_name" in metafunc.fixturenames:
         both = metafunc.config.stash[SERVER] and not metafunc.definition.get_closest_marker("any_engine")
-        names = ["embedded", "server"] if both else ["embedded"]
+        names: list[Any] = ["server", pytest.param("embedded", marks=pytest.mark.deep)] if both else ["embedded"]
         if metafunc.config.stash[CLUSTER] and metafunc.definition.get_closest_marker("cluster"):
             names.append("cluster")
         metafunc.parametrize("engine_name", names, scope="module")

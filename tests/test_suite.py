@@ -27,7 +27,10 @@ def test_a_run_says_what_it_will_do_and_what_it_leaves_out() -> None:
     said = run.stdout.splitlines()
     assert said[2].startswith("tests: the short forms, about ")
     assert said[2].endswith("; the others: make test-deep")
-    assert said[3] == "clickhouse: the embedded engine, and the server at clickhouse.test:8123/default"
+    assert said[3] == (
+        "clickhouse: the server, and the embedded engine where no difference can be; "
+        "the server is at clickhouse.test:8123/default"
+    )
     skipped = [f"skipped: {what}; to run it: {variable}" for variable, what in VARIABLES.items()]
     assert said[4 : 4 + len(skipped)] == skipped
     assert "secret" not in run.stdout

@@ -14,6 +14,8 @@ from tests.browser.conftest import LiveService, Visitors, shown
 from tests.browser.staging import a_breakdown, an_answer, stage
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.deep
+
 
 async def test_visitors_of_a_site_show_up_on_its_live_page(
     service: LiveService, customer: str, visitors: Visitors

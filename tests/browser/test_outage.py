@@ -12,6 +12,8 @@ pytest.importorskip("playwright", reason="the browser tests need playwright: mak
 from tests.browser.conftest import LiveService, Visitors, shown
 from tests.kit.ports import free_port
 
+pytestmark = pytest.mark.deep
+
 
 @asynccontextmanager
 async def line_to(url: httpx.URL, port: int) -> AsyncIterator[None]:

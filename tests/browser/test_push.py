@@ -13,6 +13,8 @@ from tests.browser.conftest import LiveService, Visitors, hide, shown
 from tests.browser.staging import an_answer, stage, without_push
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.deep
+
 
 class Asked:
     """What a page asks for, by path."""

@@ -8,6 +8,8 @@ from axe_playwright_python.async_playwright import Axe
 
 from tests.browser.conftest import LiveService, Visitors
 
+pytestmark = pytest.mark.deep
+
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(service: LiveService, visitors: Visitors, scheme: str) -> None:

@@ -10,6 +10,9 @@ from playwright.async_api import Page, Route
 from tests.browser.conftest import LiveService, Visitors, shown
 from tests.browser.staging import an_answer
 
+pytestmark = pytest.mark.deep
+
+
 FRAME = """url => new Promise(loaded => {
     const frame = document.createElement("iframe");
     Object.assign(frame, {src: url, title: "Visitors right now", width: 320, height: 96, onload: loaded});
@@ -53,7 +56,7 @@ async def test_a_page_of_another_origin_frames_the_number_and_shows_the_badge(
 ) -> None:
     service.track("site_shop", "/")
     page = await visitors.page()
-    await page.goto(f"{customer}site_quiet/page")
+    await page.goto(f"{customer}site_shop/page")
     await page.evaluate(FRAME, embed(service))
     frame = page.frame_locator("iframe")
     await frame.locator("[data-health=live]").wait_for()
@@ -70,7 +73,7 @@ async def test_a_page_of_another_origin_cannot_frame_the_live_page(
     service: LiveService, customer: str, visitors: Visitors
 ) -> None:
     page = await visitors.page()
-    await page.goto(f"{customer}site_quiet/page")
+    await page.goto(f"{customer}site_shop/page")
     await page.evaluate(FRAME, service.page("site_shop", token=service.public_token))
     assert await page.frame_locator("iframe").locator("#digits").count() == 0
     assert any("frame-ancestors" in line for line in visitors.complaints)

@@ -12,6 +12,8 @@ from tests.browser.conftest import LiveService, Visitors, shown
 from tests.browser.staging import NOW, an_answer, stage
 from tests.kit.waiting import until
 
+pytestmark = pytest.mark.deep
+
 
 def an_overview(count: int, limit: int, busiest: int = 3000) -> dict[str, Any]:
     """The busiest site has most visitors, each further one less."""
