@@ -50,7 +50,7 @@ install: ## Install what production needs into TO=/opt/pulsehouse; EMBEDDED=1 ad
 demo: setup ## Run the whole service on simulated visitors
 	@$(VENV)/bin/pulsehouse demo
 
-test: setup ## Run the tests, on the embedded engine and on a server where there is one; 3 minutes
+test: setup ## Run the tests, on a ClickHouse server where there is one, else on the embedded engine; 3 minutes
 	@$(VENV)/bin/pytest -n auto
 
 test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 3 minutes
