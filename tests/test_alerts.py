@@ -28,6 +28,7 @@ def command(name: str) -> str:
     return path
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     "arguments",
     [

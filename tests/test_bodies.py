@@ -173,6 +173,7 @@ def test_a_held_body_does_not_delay_the_stop(tmp_path: Path) -> None:
     assert (b" 503 " in answer, code) == (True, 0), log
 
 
+@pytest.mark.deep
 def test_a_held_body_does_not_delay_the_stop_of_workers(server_database: str) -> None:
     answer, code, log = hold_and_stop("--workers", "2", clickhouse_url=server_database)
     assert (b" 503 " in answer, code, "Kill" in log) == (True, 0, False), log

@@ -336,6 +336,7 @@ def test_a_damaged_folder_is_not_taken_for_an_empty_one(
     assert line in error
 
 
+@pytest.mark.deep
 def test_serve_on_the_embedded_engine_has_its_folder_to_itself_and_keeps_it_over_a_restart(tmp_path: Path) -> None:
     data_dir = str(tmp_path / "data")
     _, made = make(site(), key(), data_dir=data_dir)

@@ -27,6 +27,7 @@ def read_line(line: str) -> tuple[str, str, str]:
     return event["level"], event["process"], event["message"]
 
 
+@pytest.mark.deep
 def test_workers_and_their_parent_log_in_one_format_also_what_granian_says(server_database: str) -> None:
     lines: list[tuple[str, str, str]] = []
     started: list[int] = []

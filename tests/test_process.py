@@ -16,6 +16,7 @@ from app.wiring import create_store
 from tests.kit.service import COMMAND_WITHIN_S, ROOT, Service
 
 
+@pytest.mark.deep
 def test_workers_end_with_a_killed_parent_and_the_next_start_has_the_port(server_database: str) -> None:
     with Service("--workers", "2", clickhouse_url=server_database) as service:
         left = service.worker_pids()

@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.kit.proxy import proxy
 from tests.kit.service import COMMAND_WITHIN_S, BreakingService, Service, make, site
@@ -15,6 +16,7 @@ from tests.kit.waiting import wait_until
 MANY = 1_000
 
 
+@pytest.mark.deep
 def test_a_process_whose_writer_has_ended_ends_with_an_error(tmp_path: Path) -> None:
     settings = {"data_dir": str(tmp_path / "data"), "commit_timeout_ms": "3000"}
     make(site(), **settings)
@@ -26,6 +28,7 @@ def test_a_process_whose_writer_has_ended_ends_with_an_error(tmp_path: Path) -> 
     assert re.search(r"CRITICAL \S+ the task 'group commit' has ended", log), log
 
 
+@pytest.mark.deep
 def test_a_worker_whose_writer_has_ended_is_replaced(server_database: str) -> None:
     settings = {"clickhouse_url": server_database, "commit_timeout_ms": "3000"}
     make(site(), **settings)
@@ -39,6 +42,7 @@ def test_a_worker_whose_writer_has_ended_is_replaced(server_database: str) -> No
         assert service.stop()[0] == 0
 
 
+@pytest.mark.deep
 def test_the_signals_queued_are_those_of_all_workers_that_live(
     server_url: str, server_database: str, database: str
 ) -> None:

@@ -5,6 +5,8 @@ import re
 import socket
 from pathlib import Path
 
+import pytest
+
 from app.cli.serve import time_to_stop_s
 from app.settings import Settings
 from tests.kit.crowd import Crowd
@@ -38,6 +40,7 @@ def test_on_sigterm_all_that_is_stored_was_acknowledged_and_the_reverse(tmp_path
     assert signals_per_page(data_dir) == dict.fromkeys(crowd.acknowledged, 1)
 
 
+@pytest.mark.deep
 def test_on_sigterm_several_workers_do_the_same(server_database: str) -> None:
     crowd = stop_in_full_flight("--workers", "2", clickhouse_url=server_database)
     assert signals_per_page(server_database) == dict.fromkeys(crowd.acknowledged, 1)
@@ -57,12 +60,14 @@ def send_without_reading(port: int) -> socket.socket:
 PATIENT = {"commit_timeout_ms": "100000", "shutdown_timeout_ms": "100000"}
 
 
+@pytest.mark.deep
 def test_answers_that_nobody_reads_do_not_hold_a_stop_back(tmp_path: Path) -> None:
     with Service(data_dir=str(tmp_path / "data"), **PATIENT) as service, send_without_reading(service.port):
         code, log = service.stop()
     assert (code, "Traceback" in log) == (0, False), log
 
 
+@pytest.mark.deep
 def test_answers_that_nobody_reads_do_not_hold_workers_back(server_database: str) -> None:
     with (
         Service("--workers", "2", clickhouse_url=server_database, **PATIENT) as service,

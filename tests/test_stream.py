@@ -369,5 +369,6 @@ def test_sigterm_ends_the_streams_of_the_embedded_service(tmp_path: Path) -> Non
     stop_with_streams_open(data_dir=str(tmp_path / "data"), stream_interval_ms="60000")
 
 
+@pytest.mark.deep
 def test_sigterm_ends_the_streams_of_several_workers(server_database: str) -> None:
     stop_with_streams_open("--workers", "2", clickhouse_url=server_database, stream_interval_ms="60000")

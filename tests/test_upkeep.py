@@ -101,6 +101,7 @@ async def upkeep_of(api: Api) -> Upkeep:
     return Upkeep(api.store.engine, STATEMENTS, api.store.salts)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("time", ["12:00:30", "00:02:10"])
 async def test_a_visitor_is_forgotten_on_one_site_with_all_signals_of_today_and_nobody_else_is(
     api: Api, time: str
