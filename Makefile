@@ -53,7 +53,7 @@ demo: setup ## Run the whole service on simulated visitors
 test: setup ## Run the tests, on a ClickHouse server where there is one, else on the embedded engine; 3 minutes
 	@$(VENV)/bin/pytest -n auto
 
-test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 3 minutes
+test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 6 minutes
 	@$(VENV)/bin/pytest -n auto -m deep --hypothesis-profile deep
 
 test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; a minute

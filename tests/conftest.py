@@ -109,7 +109,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will run, on which engines, about how long; what will not, and how to run it."""
     server = config.stash[SERVER]
     deep = config.option.markexpr == "deep"
-    form, minutes, others = ("long", 3, "make test") if deep else ("short", 3, "make test-deep")
+    form, minutes, others = ("long", 6, "make test") if deep else ("short", 3, "make test-deep")
     lines = [f"tests: the {form} forms, about {minutes} minutes for all on 2 idle cores; the others: {others}"]
     if server:
         engines = "the embedded engine" if deep else "the server, and the embedded engine where no difference can be"
