@@ -59,12 +59,12 @@ test-deep: setup ## Run the long forms of the tests, and those that take long in
 test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; a minute
 	@$(VENV)/bin/pytest -n 0 -k "cluster and not embedded" tests
 
-bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, 15 minutes
+bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, half an hour
 	@$(VENV)/bin/python -m bench --output bench/results.json
 	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/RESULTS.md
 	@$(VENV)/bench/bin/python bench/plots.py bench/results.json docs/performance
 
-bench-quick: setup ## The same on less data, in under 3 minutes, without profile and plots
+bench-quick: setup ## The same on less data, in 5 minutes, without profile and plots
 	@$(VENV)/bin/python -m bench --quick --output bench/results-quick.json
 
 $(VENV)/bench/.ready:

@@ -1,7 +1,7 @@
 """`make bench`: measure targets P1 to P11 and the growth curves side by side on one server, and say what holds.
 
     python -m bench --clickhouse http://default:@127.0.0.1:8123        under 30 minutes
-    python -m bench --quick                                            under 3, with CLICKHOUSE_URL set
+    python -m bench --quick                                            5, with CLICKHOUSE_URL set
 
 Alternatives take turns (A B A B), so that the machine's other load falls on all alike; what counts are ratios.
 """
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument(
         "--clickhouse", metavar="URL", default=os.environ.get("CLICKHOUSE_URL"), help="or CLICKHOUSE_URL"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller data sets; under 3 minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller data sets; 5 minutes")
     parser.add_argument(
         "--only",
         nargs="*",
