@@ -22,7 +22,8 @@ def page(results: dict[str, Any]) -> str:
         HEAD,
         f"ClickHouse {machine.get('clickhouse', '?')} on {machine['cores']} cores ({machine['cpu']}, "
         f"{machine['memory_gb']:g} GB, kernel {machine['kernel']}), Python {machine['python']}, "
-        f"{machine['started_at'].replace('T', ' ').replace('+00:00', ' UTC')}, in {machine['seconds']} s{', the short form (make bench-quick)' if results['quick'] else ''}.\n",
+        f"{machine['started_at'].replace('T', ' ').replace('+00:00', ' UTC')}, in {machine['seconds']} s"
+        f"{', the short form (make bench-quick)' if results['quick'] else ''}.\n",
         "## Targets\n",
         table(
             ["", "What", "Median", "Lowest", "Highest", "Target", ""],
