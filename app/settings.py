@@ -1,6 +1,7 @@
 """Every setting of the service: read once from PULSEHOUSE_* in the entry point, handed on as plain values."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, get_args, get_origin
 
@@ -10,8 +11,8 @@ from platformdirs import user_data_dir
 from app.domain.errors import StartupError
 
 PREFIX = "PULSEHOUSE_"
-NOT_OURS = ("PULSEHOUSE_TEST_", "PULSEHOUSE_URL", "PULSEHOUSE_KEY")
-"""How the variables of the tests and of the command line's clients begin; they are no settings of the service."""
+NOT_OURS = re.compile(r"PULSEHOUSE_(TEST_.*|URL|KEY)")
+"""Variables of the tests and of the command line's clients; they are no settings of the service."""
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=600_000)]
@@ -66,7 +67,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     fields = {field.encode_name: field for field in msgspec.structs.fields(Settings)}
     # A variable that is set but empty is not given, as compose files and unit files leave them.
     ours = {name: value for name, value in environment.items() if name.startswith(PREFIX) and value}
-    given = {name: value for name, value in ours.items() if not name.startswith(NOT_OURS)}
+    given = {name: value for name, value in ours.items() if not NOT_OURS.fullmatch(name)}
     for name in given.keys() - fields.keys():
         # The prefix is common to all, so it must not make two names look alike.
         near = difflib.get_close_matches(

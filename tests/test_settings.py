@@ -1,5 +1,8 @@
 """Settings: read once, checked, and wrong ones named."""
 
+import contextlib
+
+import msgspec
 import pytest
 
 from app.domain.errors import StartupError
@@ -12,6 +15,16 @@ def test_settings_are_read_from_the_environment() -> None:
         {"PULSEHOUSE_QUERY_TIMEOUT_MS": "250", "PULSEHOUSE_TRUSTED_PROXIES": "10.0.0.0/8", "HOME": "/x"}
     )
     assert settings == Settings(query_timeout_ms=250, trusted_proxies="10.0.0.0/8")
+
+
+def test_every_setting_is_read_by_its_name() -> None:
+    names = [field.encode_name for field in msgspec.structs.fields(Settings)]
+    unheard = []
+    for name in names:
+        with contextlib.suppress(StartupError):  # of one that is heard, and is no number or word of its choice
+            if read_settings({name: "x"}) == Settings():
+                unheard.append(name)
+    assert unheard == []
 
 
 @pytest.mark.parametrize(
