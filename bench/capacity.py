@@ -2,32 +2,41 @@
 
 Every number of Costs is measured by a command of this repository; give your own machine's with --costs. The model adds
 up the time of cores, so it says where a load begins to queue, not how long answers take below that.
+
+With --check bench/cluster.json it is held against what `python -m bench.cluster` has measured: from the costs on one
+machine it predicts what the same cores do as a cluster.
 """
 
 import argparse
 import math
+from pathlib import Path
 
 import msgspec
+
+from bench.cluster import Point, Results, Run
+from bench.results_page import number, table
 
 
 class Costs(msgspec.Struct, frozen=True):
     """What the parts cost, in milliseconds of one core of the machine that serves them, as measured on an EPYC."""
 
     statement_ms: float = 8.0
-    """Of ClickHouse: a realtime statement of one site (`make bench`, the profile)."""
+    """Of ClickHouse: a realtime statement, without its sites (`python -m bench.cluster`, as what follows)."""
     site_ms: float = 0.075
-    """Each further site of it, with 50 active visitors (the same: 150 sites take 19 ms, 1,000 take 81)."""
+    """Each site of it, with 50 active visitors."""
     shard_ms: float = 6.5
-    """What a statement through a Distributed table costs more (`python -m bench.cluster`)."""
+    """What a statement through a Distributed table costs more."""
     insert_ms: float = 25.0
-    """An INSERT with its two views, and the merges that follow."""
+    """An INSERT with its two views, and the merges that follow, without its signals."""
+    shard_insert_ms: float = 10.0
+    """What an INSERT through a Distributed table costs more."""
     signal_ms: float = 0.012
-    """Each signal of an INSERT (P6: 66,152 a second on 2 cores, about half of them ClickHouse's)."""
-    poll_ms: float = 0.16
-    """Of the API: a poll (P1: 3,125 a second on 2 cores, of which the workers take a quarter)."""
-    track_ms: float = 0.25
-    """Of the API: a signal in a request of its own (P5: 3,373 a second, the workers take four tenths)."""
-    site_memory_kb: float = 2.7
+    """Each signal of an INSERT."""
+    poll_ms: float = 0.13
+    """Of the API: a poll (P1)."""
+    track_ms: float = 0.15
+    """Of the API: a signal in a request of its own (P5)."""
+    site_memory_kb: float = 1.06
     """Of each worker: a site with two keys (`python -m bench.directory`)."""
 
 
@@ -60,7 +69,9 @@ BUSY = 0.6
 CYCLE_S = 1.0
 """The polls of so many seconds share statements while load is high: an answer is to come within about that."""
 INTERVAL_S = 0.2
-"""Between a worker's INSERTs to a shard (PULSEHOUSE_COMMIT_INTERVAL_MS)."""
+"""Between a worker's INSERTs to a shard, at most (PULSEHOUSE_COMMIT_INTERVAL_MS)."""
+INTERVAL_OF_INSERTS = 3
+"""It is so many times what an INSERT takes, where that is less."""
 MOST_SITES = 1_000
 """In one statement (PULSEHOUSE_QUERY_MAX_SITES)."""
 MOST_SHARDS = 1_000
@@ -82,9 +93,12 @@ def clickhouse_cores(load: Load, costs: Costs, shards: int) -> float:
     askers = 1 if load.routed else number
     asked_s = seen * askers * (1 - math.exp(-load.polls_s * CYCLE_S / askers / seen)) / CYCLE_S
     statements_s = max(min(asked_s, shards * number / CYCLE_S), asked_s / MOST_SITES)
-    inserts_s = min(load.signals_s, shards * number / INTERVAL_S)
-    read_ms = statements_s * (costs.statement_ms + (costs.shard_ms if shards > 1 else 0)) + asked_s * costs.site_ms
-    return (read_ms + inserts_s * costs.insert_ms + load.signals_s * costs.signal_ms) / 1000
+    statement_ms = costs.statement_ms + (costs.shard_ms if shards > 1 else 0)
+    insert_ms = costs.insert_ms + (costs.shard_insert_ms if shards > 1 else 0)
+    interval_s = min(INTERVAL_S, INTERVAL_OF_INSERTS * insert_ms / 1000)
+    inserts_s = min(load.signals_s, shards * number / interval_s)
+    read_ms = statements_s * statement_ms + asked_s * costs.site_ms
+    return (read_ms + inserts_s * insert_ms + load.signals_s * costs.signal_ms) / 1000
 
 
 def shards_needed(load: Load, costs: Costs) -> int | None:
@@ -95,32 +109,75 @@ def shards_needed(load: Load, costs: Costs) -> int | None:
     return None
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--costs", type=lambda text: msgspec.json.decode(text, type=Costs), default=Costs(), help="JSON"
+def costs_of(run: Run) -> Costs:
+    """The costs on one machine in a run, and what a lane of the cluster costs more."""
+    alone, lane, of_cluster = {point.what: point for point in run.alone.points}, run.alone.lane, run.cluster.lane
+    polls, singles, batches = alone.values()
+    site_ms = max(0.0, lane.sites_20.cpu_ms - lane.site.cpu_ms) / 19
+    signal_ms = max(0.0, batches.clickhouse_us / 1000 - lane.insert.cpu_ms / batches.together)
+    return Costs(
+        # By the load itself: statements beside each other cost more than one alone.
+        statement_ms=max(0.0, polls.clickhouse_us / 1000 - site_ms) * polls.together,
+        site_ms=site_ms,
+        shard_ms=of_cluster.site.cpu_ms - lane.site.cpu_ms,
+        insert_ms=max(0.0, singles.clickhouse_us / 1000 - signal_ms) * singles.together,
+        shard_insert_ms=of_cluster.insert.cpu_ms - lane.insert.cpu_ms,
+        signal_ms=signal_ms,
+        poll_ms=polls.api_us / 1000,
+        track_ms=singles.api_us / 1000,
     )
-    costs = parser.parse_args().costs
-    names = (
-        "sites",
-        "dashboards",
-        "polls/s",
-        "signals/s",
-        "API workers",
-        "shards",
-        "polls routed",
-        "a worker's memory",
+
+
+def predicted_per_s(alone: Point, shards: int, costs: Costs) -> float:
+    """What the cores that served one machine serve as a cluster: each shard gets its share of what waits."""
+    together = alone.together / shards
+    if alone.what == "polls":
+        clickhouse_ms = (costs.statement_ms + costs.shard_ms) / together + costs.site_ms
+    else:
+        clickhouse_ms = (costs.insert_ms + costs.shard_insert_ms) / together + costs.signal_ms
+    cores = alone.per_s * (alone.api_us + alone.clickhouse_us + alone.wrk_us) / 1e6
+    return 1000 * cores / (clickhouse_ms + (alone.api_us + alone.wrk_us) / 1000)
+
+
+def check(runs: dict[int, Run]) -> str:
+    """What the model says of each cluster beside what was measured."""
+    rows = []
+    for shards, run in runs.items():
+        costs = costs_of(run)
+        for alone, measured in zip(run.alone.points, run.cluster.points, strict=True):
+            predicted = predicted_per_s(alone, shards, costs)
+            numbers = (alone.per_s, predicted, measured.per_s, measured.per_s / predicted)
+            rows.append([f"{shards}", alone.what, *map(number, numbers)])
+    return table(
+        ["Shards", "What, per s", "One machine", "Predicted", "Measured", "Measured / predicted"], rows, "rlrrrr"
     )
-    print(f"| {' | '.join(names)} |")
-    print("|--:" * len(names) + "|")
+
+
+def needs(costs: Costs) -> str:
+    """What some loads need."""
+    rows = []
     for sites in (10_000, 100_000, 1_000_000):
         for dashboards in (100_000, 1_000_000):
             load, routed = Load(sites, dashboards), Load(sites, dashboards, routed=True)
             memory_mb = sites * costs.site_memory_kb / 1024
             numbers = (sites, dashboards, load.polls_s, load.signals_s, workers(load, costs))
-            needs = [shards_needed(one, costs) or "more do not help" for one in (load, routed)]
-            cells = [*(f"{number:,.0f}" for number in numbers), *map(str, needs), f"{memory_mb:,.0f} MB"]
-            print(f"| {' | '.join(cells)} |")
+            shards = [str(shards_needed(one, costs) or "more do not help") for one in (load, routed)]
+            rows.append([*(f"{number:,.0f}" for number in numbers), *shards, f"{memory_mb:,.0f} MB"])
+    head = ["Sites", "Dashboards", "Polls/s", "Signals/s", "API workers", "Shards", "Polls routed", "A worker's memory"]
+    return table(head, rows, "r" * len(head))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--costs", type=lambda text: msgspec.json.decode(text, type=Costs), default=Costs(), help="JSON"
+    )
+    parser.add_argument("--check", type=Path, metavar="FILE", help="results of `python -m bench.cluster`")
+    options = parser.parse_args()
+    if options.check:
+        print(check(msgspec.json.decode(options.check.read_bytes(), type=Results).runs))
+    else:
+        print(needs(options.costs))
 
 
 if __name__ == "__main__":
