@@ -22,16 +22,20 @@ class Costs(msgspec.Struct, frozen=True):
 
     statement_ms: float = 8.0
     """Of ClickHouse: a realtime statement, without its sites (`python -m bench.cluster`, as what follows)."""
-    site_ms: float = 0.075
+    site_ms: float = 0.09
     """Each site of it, with 50 active visitors."""
-    shard_ms: float = 6.5
+    shard_ms: float = 7.0
     """What a statement through a Distributed table costs more."""
-    insert_ms: float = 25.0
+    insert_ms: float = 40.0
     """An INSERT with its two views, and the merges that follow, without its signals."""
     shard_insert_ms: float = 10.0
     """What an INSERT through a Distributed table costs more."""
     signal_ms: float = 0.012
     """Each signal of an INSERT."""
+    look_ms: float = 20.0
+    """A worker's look for changed sites, keys and salts, each second."""
+    shard_look_ms: float = 10.0
+    """Its look at a shard."""
     poll_ms: float = 0.13
     """Of the API: a poll (P1)."""
     track_ms: float = 0.15
@@ -53,6 +57,8 @@ class Load(msgspec.Struct, frozen=True):
     """Share of the sites that somebody looks at."""
     routed: bool = False
     """Whether the proxy sends all polls of a site to the same worker (nginx: `hash $arg_siteId consistent`)."""
+    interval_s: float = 0.2
+    """Between a worker's INSERTs to a shard when ClickHouse is busy (PULSEHOUSE_COMMIT_INTERVAL_MS)."""
 
     @property
     def polls_s(self) -> float:
@@ -68,10 +74,6 @@ BUSY = 0.6
 """The share of a machine's cores that may be busy: the rest is for a bad moment, and so that nobody waits long."""
 CYCLE_S = 1.0
 """The polls of so many seconds share statements while load is high: an answer is to come within about that."""
-INTERVAL_S = 0.2
-"""Between a worker's INSERTs to a shard, at most (PULSEHOUSE_COMMIT_INTERVAL_MS)."""
-INTERVAL_OF_INSERTS = 3
-"""It is so many times what an INSERT takes, where that is less."""
 MOST_SITES = 1_000
 """In one statement (PULSEHOUSE_QUERY_MAX_SITES)."""
 MOST_SHARDS = 1_000
@@ -86,8 +88,8 @@ def workers(load: Load, costs: Costs) -> int:
     return math.ceil(api_cores(load, costs) / BUSY) or 1
 
 
-def clickhouse_cores(load: Load, costs: Costs, shards: int) -> float:
-    """On all shards together."""
+def clickhouse_cores(load: Load, costs: Costs, shards: int) -> dict[str, float]:
+    """On all shards together, by what they are busy with."""
     seen, number = max(1.0, load.sites * load.seen_share), workers(load, costs)
     # In a cycle a site is asked for once by every worker that somebody asks for it.
     askers = 1 if load.routed else number
@@ -95,16 +97,22 @@ def clickhouse_cores(load: Load, costs: Costs, shards: int) -> float:
     statements_s = max(min(asked_s, shards * number / CYCLE_S), asked_s / MOST_SITES)
     statement_ms = costs.statement_ms + (costs.shard_ms if shards > 1 else 0)
     insert_ms = costs.insert_ms + (costs.shard_insert_ms if shards > 1 else 0)
-    interval_s = min(INTERVAL_S, INTERVAL_OF_INSERTS * insert_ms / 1000)
-    inserts_s = min(load.signals_s, shards * number / interval_s)
-    read_ms = statements_s * statement_ms + asked_s * costs.site_ms
-    return (read_ms + inserts_s * insert_ms + load.signals_s * costs.signal_ms) / 1000
+    inserts_s = min(load.signals_s, shards * number / load.interval_s)
+    look_ms = costs.look_ms + (costs.shard_look_ms * shards if shards > 1 else 0)
+    parts_ms = {
+        "statements": statements_s * statement_ms,
+        "their sites": asked_s * costs.site_ms,
+        "INSERTs": inserts_s * insert_ms,
+        "their signals": load.signals_s * costs.signal_ms,
+        "looks for changes": number * look_ms,
+    }
+    return {part: ms / 1000 for part, ms in parts_ms.items()}
 
 
 def shards_needed(load: Load, costs: Costs) -> int | None:
     """The fewest shards that are busy no more than they may be; None where more of them do not help."""
     for shards in range(1, MOST_SHARDS):
-        if clickhouse_cores(load, costs, shards) <= shards * CORES_PER_NODE * BUSY:
+        if sum(clickhouse_cores(load, costs, shards).values()) <= shards * CORES_PER_NODE * BUSY:
             return shards
     return None
 
@@ -122,6 +130,8 @@ def costs_of(run: Run) -> Costs:
         shard_ms=of_cluster.site.cpu_ms - lane.site.cpu_ms,
         insert_ms=max(0.0, singles.clickhouse_us / 1000 - signal_ms) * singles.together,
         shard_insert_ms=of_cluster.insert.cpu_ms - lane.insert.cpu_ms,
+        look_ms=1000 * run.alone.idle_cores,
+        shard_look_ms=1000 * (run.cluster.idle_cores - run.alone.idle_cores) / run.shards,
         signal_ms=signal_ms,
         poll_ms=polls.api_us / 1000,
         track_ms=singles.api_us / 1000,
@@ -141,16 +151,20 @@ def predicted_per_s(alone: Point, shards: int, costs: Costs) -> float:
 
 def check(runs: dict[int, Run]) -> str:
     """What the model says of each cluster beside what was measured."""
-    rows = []
+    rows, found = [], {shards: costs_of(run) for shards, run in runs.items()}
     for shards, run in runs.items():
-        costs = costs_of(run)
+        costs = found[shards]
         for alone, measured in zip(run.alone.points, run.cluster.points, strict=True):
             predicted = predicted_per_s(alone, shards, costs)
             numbers = (alone.per_s, predicted, measured.per_s, measured.per_s / predicted)
             rows.append([f"{shards}", alone.what, *map(number, numbers)])
-    return table(
-        ["Shards", "What, per s", "One machine", "Predicted", "Measured", "Measured / predicted"], rows, "rlrrrr"
+    head = ["Shards", "What, per s", "One machine", "Predicted", "Measured", "Measured / predicted"]
+    costs_head = ["Cost", "Taken", *(f"beside {shards}" for shards in runs)]
+    costs_rows = (
+        [name, *(number(getattr(costs, name)) for costs in (Costs(), *found.values()))]
+        for name in Costs.__struct_fields__
     )
+    return table(head, rows, "rlrrrr") + "\n" + table(costs_head, costs_rows, "l" + "r" * (len(runs) + 1))
 
 
 def needs(costs: Costs) -> str:
@@ -158,13 +172,28 @@ def needs(costs: Costs) -> str:
     rows = []
     for sites in (10_000, 100_000, 1_000_000):
         for dashboards in (100_000, 1_000_000):
-            load, routed = Load(sites, dashboards), Load(sites, dashboards, routed=True)
+            load = Load(sites, dashboards)
+            routed = msgspec.structs.replace(load, routed=True)
+            apart = msgspec.structs.replace(routed, interval_s=1.0)
             memory_mb = sites * costs.site_memory_kb / 1024
             numbers = (sites, dashboards, load.polls_s, load.signals_s, workers(load, costs))
-            shards = [str(shards_needed(one, costs) or "more do not help") for one in (load, routed)]
-            rows.append([*(f"{number:,.0f}" for number in numbers), *shards, f"{memory_mb:,.0f} MB"])
-    head = ["Sites", "Dashboards", "Polls/s", "Signals/s", "API workers", "Shards", "Polls routed", "A worker's memory"]
-    return table(head, rows, "r" * len(head))
+            shards = [str(shards_needed(one, costs) or "more do not help") for one in (load, routed, apart)]
+            parts = clickhouse_cores(load, costs, shards_needed(load, costs) or MOST_SHARDS)
+            most = max(parts, key=lambda part: parts[part])
+            busy = f"{most}, {parts[most] / sum(parts.values()):.0%}"
+            rows.append([*(f"{number:,.0f}" for number in numbers), busy, *shards, f"{memory_mb:,.0f} MB"])
+    head = [
+        "Sites",
+        "Dashboards",
+        "Polls/s",
+        "Signals/s",
+        "API workers",
+        "ClickHouse's cores, most",
+        "Shards",
+        "Polls routed",
+    ]
+    head += ["and INSERTs 1 s apart", "A worker's memory"]
+    return table(head, rows, "rrrrrlrrrr")
 
 
 def main() -> None:
