@@ -172,33 +172,34 @@ class Door:
         return response.status_code, [site["siteId"] for site in response.json().get("sites", [])]
 
 
-def with_new_tokens(made: list[ApiKey]) -> tuple[dict[int, ApiKey], list[str]]:
-    """Keys by the number of their token, and the tokens, which no example before had: a service forgets no key."""
-    tokens = [f"ph_live_{next(serial)}_{number}" for number in range(8)]
-    numbered = {int(key.token_sha256): key for key in made}
-    return {
-        number: msgspec.structs.replace(key, token_sha256=hash_token(tokens[number]))
-        for number, key in numbered.items()
-    }, tokens
-
-
 @pytest.fixture(scope="module")
 def door() -> Iterator[Door]:
     with anyio.from_thread.start_blocking_portal("asyncio") as portal:
         yield Door(portal)
 
 
+def give_new_tokens(door: Door, made: list[ApiKey], number: int) -> tuple[str, ApiKey | None, bool]:
+    """Let the service know these keys; return one of their tokens, its key if there is one, and whether it is valid.
+
+    The tokens are those that no example before had: a service forgets no key that it has seen.
+    """
+    tokens = [f"ph_live_{next(serial)}_{number}" for number in range(8)]
+    directory = {int(key.token_sha256): key for key in made}
+    given = [msgspec.structs.replace(key, token_sha256=hash_token(tokens[at])) for at, key in directory.items()]
+    door.portal.call(door.give, given)
+    key = directory.get(number)
+    return tokens[number], key, bool(key and not key.revoked_at and (not key.expires_at or key.expires_at > NOW))
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=st.lists(keys, max_size=6), token=st.integers(0, 7), site_id=st.sampled_from(ASKED))
 def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey], token: int, site_id: str) -> None:
-    directory, tokens = with_new_tokens(made)
-    door.portal.call(door.give, directory.values())
-    key, site = directory.get(token), SITES.get(site_id)
-    valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
+    sent, key, valid = give_new_tokens(door, made, token)
+    site = SITES.get(site_id)
     reaches = bool(valid and key and site and site.tenant == key.tenant and key.site_id in ("", site_id))
 
     async def both() -> list[tuple[int, bytes, list[tuple[str, str]]]]:
-        return list(await asyncio.gather(door.read(tokens[token], site_id), door.write(tokens[token], site_id)))
+        return list(await asyncio.gather(door.read(sent, site_id), door.write(sent, site_id)))
 
     read, write = door.portal.call(both)
     if not valid or key is None:
@@ -220,14 +221,11 @@ def test_a_token_reaches_its_tenants_sites_alone(door: Door, made: list[ApiKey],
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=st.lists(keys, max_size=6), token=st.integers(0, 7), asked=st.sets(st.sampled_from(ASKED), min_size=1))
 def test_many_sites_in_one_call_are_no_way_around(door: Door, made: list[ApiKey], token: int, asked: set[str]) -> None:
-    directory, tokens = with_new_tokens(made)
-    door.portal.call(door.give, directory.values())
-    key = directory.get(token)
-    valid = key is not None and key.revoked_at is None and (key.expires_at is None or key.expires_at > NOW)
+    sent, key, valid = give_new_tokens(door, made, token)
     own = [site.id for site in SITES.values() if key and valid and key.may_read(site)]
     door.engine.read.clear()
 
-    status, answer = door.portal.call(door.batch, tokens[token], sorted(asked))
+    status, answer = door.portal.call(door.batch, sent, sorted(asked))
     if not valid or key is None:
         assert (status, answer) == INVALID
     elif asked <= set(own):
@@ -237,7 +235,7 @@ def test_many_sites_in_one_call_are_no_way_around(door: Door, made: list[ApiKey]
     assert sorted(door.engine.read) == (sorted(asked) if status == 200 else [])
 
     door.engine.overviews.clear()
-    status, shown = door.portal.call(door.overview, tokens[token])
+    status, shown = door.portal.call(door.overview, sent)
     assert sorted(door.engine.overviews) == (sorted(own) if status == 200 else [])
     assert (status, shown) == (
         401 if not valid or key is None else 403 if key.scope in ("write", "public") else 200,

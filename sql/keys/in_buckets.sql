@@ -5,7 +5,7 @@
 -- Params   of       UInt32         how many buckets there are
 --          buckets  Array(UInt32)  which ones
 -- Returns  id, tenant, token_sha256 (base64), scope, site_id, expires_at, revoked_at (RFC 3339, UTC), updated_ms (Unix time)
--- Order    none
+-- Order    id
 SELECT
     id,
     tenant,
@@ -17,6 +17,7 @@ SELECT
     toUnixTimestamp64Milli(updated_at) AS updated_ms
 FROM api_keys FINAL
 WHERE CRC32(id) % {of:UInt32} IN {buckets:Array(UInt32)}
+ORDER BY id
 SETTINGS
     date_time_output_format = 'iso',
     output_format_json_quote_64bit_integers = 0,

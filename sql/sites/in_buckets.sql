@@ -6,7 +6,7 @@
 --          buckets  Array(UInt32)  which ones
 --          cluster  String         the cluster whose shards are meant; empty on one machine
 -- Returns  id, tenant, domains, name, shard (from 0), updated_ms (Unix time), removed Bool, cleared Bool
--- Order    none
+-- Order    id
 WITH greatest(1, (SELECT max(shard_num) FROM system.clusters WHERE cluster = {cluster:String})) AS shards
 SELECT
     id,
@@ -19,6 +19,7 @@ SELECT
     (cleared_at IS NOT NULL)::Bool AS cleared
 FROM sites FINAL
 WHERE CRC32(id) % {of:UInt32} IN {buckets:Array(UInt32)}
+ORDER BY id
 SETTINGS
     output_format_json_quote_64bit_integers = 0,
     -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
