@@ -7,7 +7,8 @@ QUIET := --disable-pip-version-check --quiet
 ATTACKS := faults,hostile,costly,large,stopped,proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-embedded test-deep test-cluster faults bench bench-quick lint format lock release clean
+.PHONY: help setup install demo test test-embedded test-deep test-cluster faults bench bench-quick bench-cluster lint format lock release \
+	clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -64,11 +65,16 @@ test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TE
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, half an hour
 	@$(VENV)/bin/python -m bench --output bench/results.json
-	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/RESULTS.md
+	@[ -z "$$CLICKHOUSE_NODES" ] || $(VENV)/bin/python -m bench.cluster --output bench/cluster.json
+	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/cluster.json bench/RESULTS.md
 	@$(VENV)/bench/bin/python bench/plots.py bench/results.json docs/performance
 
 bench-quick: setup ## The same on less data, in 5 minutes, without profile and plots
 	@$(VENV)/bin/python -m bench --quick --output bench/results-quick.json
+
+bench-cluster: setup ## Measure what shards cost, on the cluster that CLICKHOUSE_NODES names; once on each of 1, 2 and 3 nodes
+	@$(VENV)/bin/python -m bench.cluster --output bench/cluster.json
+	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/cluster.json bench/RESULTS.md
 
 $(VENV)/bench/.ready:
 	@$(PYTHON) -m venv $(VENV)/bench

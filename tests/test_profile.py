@@ -19,7 +19,6 @@ from app.settings import Settings
 from app.store.engine import Result, decode_rows
 from app.store.schema import UnfitSetting
 from app.store.statements import Statement, load_statements
-from app.store.tenants import EVER
 from tests.conftest import SIGNAL_TABLES, TENANT_TABLES, Api, MakeApi, Signals
 
 STATEMENTS = load_statements()
@@ -129,9 +128,13 @@ async def test_a_read_answers_the_same_or_fails(
         "overview": {"sites": [site_key("site_a"), site_key("site_b")], "now": now, "oldest": oldest},
         "sites/find": {"ids": ["site_a", "site_b"]},
         "keys/list_of_tenant": {"tenant": "acme"},
-        "sites/digests": {},
-        "sites/list": {"since": EVER, "cluster": ""},
-        "keys/list": {"since": EVER},
+        "sites/digests": {"of": 256},
+        "sites/changed": {"since_ms": 0, "cluster": ""},
+        "sites/in_buckets": {"of": 2, "buckets": [0, 1], "cluster": ""},
+        "sites/list": {},
+        "keys/changed": {"since_ms": 0},
+        "keys/in_buckets": {"of": 2, "buckets": [0, 1]},
+        "keys/list": {},
         "salts/list": {"kept_minutes": 25},
         "ledger/list": {},
         "cluster/node": {"cluster": "pulsehouse"},
