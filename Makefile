@@ -60,7 +60,7 @@ test-embedded: setup ## Run on the embedded engine what `make test` ran on a ser
 test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 6 minutes
 	@$(VENV)/bin/pytest -n auto -m deep --hypothesis-profile deep
 
-test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; a minute
+test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; 2 minutes
 	@$(VENV)/bin/pytest -n 0 -k "cluster and not embedded" tests
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, half an hour

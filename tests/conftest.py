@@ -40,6 +40,7 @@ VARIABLES = {
     "PULSEHOUSE_TEST_CLUSTER_URLS": "what runs on a cluster named pulsehouse; the nodes' addresses, with commas",
     "PULSEHOUSE_TEST_KEEPER_URL": "the making of tables with replicas, on a server with Keeper",
     "PULSEHOUSE_TEST_CLUSTER_NODES": "a shard that is stopped; JSON, the `pid` of each node",
+    "PULSEHOUSE_TEST_CLUSTER_CLICKHOUSE": "the way to a cluster, on servers that are started for it",
     "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
     "PULSEHOUSE_TEST_USERS_CLICKHOUSE": "what analysts see, on a ClickHouse with users of its own",
     "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
