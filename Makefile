@@ -11,7 +11,7 @@ ATTACKS := faults,hostile,costly,large,stopped,proxy
 	clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(READY) ## Make .venv with everything in it, from the lock file; does nothing the second time
 
