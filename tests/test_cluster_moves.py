@@ -141,8 +141,10 @@ class Operator:
                 self.run(statement, on=url, day=f"{day:%F}")
 
     def copy(self, first: datetime, end: datetime) -> None:
-        (statement,) = COPY
-        self.run(statement, first=f"{first:%F %T}", until=f"{end:%F %T}")
+        self.run(*COPY, first=f"{first:%F %T}", until=f"{end:%F %T}")
+
+    def differences(self, first: datetime, end: datetime) -> list[tuple[Any, ...]]:
+        return self.run(*COMPARE, first=f"{first:%F %T}", until=f"{end:%F %T}")
 
 
 class Senders:
@@ -179,16 +181,19 @@ class Senders:
 
 async def answers(api: Api, tokens: dict[str, str]) -> dict[str, Any]:
     """All that is told of the sites: live, over a day, by page, of all at once; and who may do what."""
-    found: dict[str, Any] = {}
-    for site_id, tenant in [*((site, "acme") for site in SITES), *((site, "rival") for site in RIVALS)]:
-        for path in ("realtime?", "realtime/history?minutes=1440&", "realtime/breakdown?by=page&"):
-            path = f"/api/{path}siteId={site_id}"
-            found[path] = (await api.get(path, tokens[tenant])).json()
-    for name, token in tokens.items():
-        for path in ("realtime/overview", "sites", "keys", f"realtime?siteId={REMOVED}", f"realtime?siteId={CLEARED}"):
-            answer = await api.get(f"/api/{path}", token)
-            found[f"{path} for {name}"] = answer.status_code, answer.json()
-    return found
+    asked = [
+        (f"/api/{path}siteId={site_id}", tenant)
+        for tenant, sites in (("acme", SITES), ("rival", RIVALS))
+        for site_id in sites
+        for path in ("realtime?", "realtime/history?minutes=1440&", "realtime/breakdown?by=page&")
+    ]
+    for_all = ("realtime/overview", "sites", "keys", f"realtime?siteId={REMOVED}", f"realtime?siteId={CLEARED}")
+    asked += [(f"/api/{path}", name) for name in tokens for path in for_all]
+    found = await asyncio.gather(*(api.get(path, tokens[name]) for path, name in asked))
+    return {
+        f"{path} for {name}": (answer.status_code, answer.json())
+        for (path, name), answer in zip(asked, found, strict=True)
+    }
 
 
 async def live_a_while(api: Api, clock: Clock) -> dict[str, str]:
@@ -257,7 +262,7 @@ async def test_on_another_cluster_everything_is_there_once_and_answers_are_the_s
     old, new = Place(servers, from_kind, removal_delay_ms=600_000), Place(servers, to_kind, removal_delay_ms=1)
     operator = Operator(servers[0] if on_old else servers[1], old, new, None if on_old else servers[0])
     clock = Clock()
-    half_an_hour_ago = clock.now - timedelta(minutes=30)
+    half_an_hour_ago = clock.now.replace(second=0) - timedelta(minutes=30)
     midnights = [datetime.combine(clock.now - timedelta(days=day), time(), UTC) for day in range(DAYS, -1, -1)]
     *days, rest = [*(midnight for midnight in midnights if midnight < half_an_hour_ago), half_an_hour_ago]
     senders = Senders()
@@ -285,10 +290,11 @@ async def test_on_another_cluster_everything_is_there_once_and_answers_are_the_s
             rows = [await api.select(rows) for rows in (SIGNALS, SALTS)]
             assert not await has_none(api, REMOVED)
 
-        operator.copy(rest, midnights[-1] + timedelta(days=1))
+        end = midnights[-1] + timedelta(days=1)
+        operator.copy(rest, end)
         for statement in REST:
             operator.run(statement)
-        assert operator.run(*COMPARE) == []
+        assert operator.differences(rest, end) == operator.differences(days[0], rest) == []
 
         async with new.service(clock) as api:
             assert await answers(api, tokens) == before
