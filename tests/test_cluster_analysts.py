@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -22,8 +23,9 @@ from tests.kit.waiting import wait_until
 from tests.test_analysts import ATTEMPTS, COMMAND, LIVE, NUMBERS, SPAN, shown
 
 pytestmark = pytest.mark.skipif(
-    "{config}" not in COMMAND,
-    reason="PULSEHOUSE_TEST_USERS_CLICKHOUSE names no command that runs a server with users and a cluster of its own",
+    "{config}" not in COMMAND or "PULSEHOUSE_TEST_CLUSTER_URLS" not in os.environ,
+    reason="runs with the other tests of clusters, where PULSEHOUSE_TEST_USERS_CLICKHOUSE names a command for servers "
+    "with users and a cluster of their own",
 )
 STATEMENTS = load_statements()
 SITES = ("site_acme", "site_rival", "site_1", "site_2", "site_3", "site_4", "site_5", "site_6")

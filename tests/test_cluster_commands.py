@@ -255,7 +255,7 @@ async def test_without_a_shard_nothing_is_done_on_the_others(settings: dict[str,
 
 
 @pytest.fixture
-def nodes(tmp_path: Any) -> Iterator[list[UsersServer]]:
+def nodes(tmp_path: Any, cluster_urls: list[str]) -> Iterator[list[UsersServer]]:
     if "{config}" not in COMMAND:
         pytest.skip("PULSEHOUSE_TEST_USERS_CLICKHOUSE names no command that runs a cluster of its own")
     with users_cluster(COMMAND, tmp_path, [users_xml([], {})] * 2, secret="of the tests") as nodes:
