@@ -180,7 +180,7 @@ async def test_an_analyst_is_made_and_removed_on_every_node_and_said_so_by_node(
     assert store.cluster
     noting = [Noting(node) for node in store.cluster.nodes]
     names = [node.name for node in store.cluster.nodes]
-    assert names == [node.url.replace("default:@", "").rpartition("/")[0] for node in nodes]
+    assert names == [node.url.rpartition("@")[2].rpartition("/")[0] for node in nodes]
     assert await store.analysts.add(make_analyst("cyd", "acme")) == [Done(name) for name in names]
     everywhere = [*ROLE[:-3], *COPY[2:], *ROLE[-3:], "user"]
     assert [node.ran for node in noting] == [everywhere, everywhere]
@@ -219,7 +219,7 @@ def test_the_audit_says_on_which_nodes_something_is_so(nodes: list[UsersServer])
         result = run_here("analyst", "audit", "--json", **settings_of(nodes))
         return [one for one in json.loads(result.stdout) if one["finding"] != "shows_hidden_keys"]
 
-    names = [node.url.replace("default:@", "").rpartition("/")[0] for node in nodes]
+    names = [node.url.rpartition("@")[2].rpartition("/")[0] for node in nodes]
     assert audit() == []
     nodes[1].select(f"CREATE VIEW {DATABASE}.leak SQL SECURITY NONE AS SELECT * FROM signals")
     nodes[0].select(f"INSERT INTO {DATABASE}{OWN}.analysts (name, tenant) VALUES ('gone', 'acme')")

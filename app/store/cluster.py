@@ -175,7 +175,7 @@ class Cluster:
         try:
             place = await self._find(node, create=node.place is None)
             applied = [] if node.prepared else await self._prepare(node, place, again=again)
-        except BaseException:
+        except Exception:
             node.answers = False
             raise
         node.prepared = True
@@ -192,7 +192,7 @@ class Cluster:
         except TimeoutError:
             node.answers = False
             raise EngineError(None, written=False, detail=f"{node.whole.name} does not answer") from None
-        except BaseException:
+        except Exception:  # not where who asked has gone, which says nothing of the node
             node.answers = node.prepared = False
             raise
         node.answers = True
