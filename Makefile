@@ -5,6 +5,7 @@ READY := $(VENV)/.ready
 SECONDS := 120
 QUIET := --disable-pip-version-check --quiet
 ATTACKS := faults,hostile,costly,large,stopped,proxy
+SHARDS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup install demo test test-embedded test-deep test-cluster faults bench bench-quick bench-cluster lint format lock release \
@@ -81,8 +82,8 @@ $(VENV)/bench/.ready:
 	@$(VENV)/bench/bin/pip install --disable-pip-version-check --quiet 'matplotlib>=3.11,<4'
 	@touch $@
 
-faults: setup ## Break and attack everything for a while and account for every signal: CLICKHOUSE='command with {port} and {path}'
-	@$(VENV)/bin/python -m faults --seconds $(SECONDS) --attacks $(ATTACKS) --clickhouse '$(CLICKHOUSE)'
+faults: setup ## Break and attack everything for a while and account for every signal: CLICKHOUSE='command with {port} and {path}'; SHARDS=3
+	@$(VENV)/bin/python -m faults --shards $(SHARDS) --seconds $(SECONDS) --attacks $(ATTACKS) --clickhouse '$(CLICKHOUSE)'
 
 lint: setup ## Check style and types
 	@$(VENV)/bin/ruff check .

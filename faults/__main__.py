@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from faults.account import account, memory_bound_mb
 from faults.attacks import HOSTILE_SITE, LARGE_SITE, Attacks, Size
 from faults.attacks import SETTINGS as ATTACK_SETTINGS
+from faults.breaks import FAULTS, SHARD_SETTINGS, Breaks
 from faults.breaks import SETTINGS as BREAK_SETTINGS
-from faults.breaks import Breaks
 from faults.ground import Ground
 from faults.report import show
 from faults.traffic import SITES, Traffic
 
-QUIET, FAULTS = "quiet", "faults"
+QUIET = "quiet"
 ATTACKS = ("hostile", "costly", "large", "stopped", "proxy")
 WARM_UP_S = 1
 SETTLE_S = 3
@@ -37,19 +37,22 @@ class Run:
         self.bounds_mb: dict[str, float] = {}
         self.well_seconds: dict[str, float] = {}
         self.stops: list[tuple[str, int, float]] = []
-        ground.proxy.oddities.chance = random.Random(seed)
+        for proxy in ground.proxies:
+            proxy.oddities.chance = random.Random(seed)
 
     async def prepare(self) -> None:
         """Make sites and keys of three tenants."""
-        sites = [*(("acme", site) for site in SITES), ("hostile", HOSTILE_SITE), ("large", LARGE_SITE)]
+        sites = [("acme", SITES), ("hostile", [HOSTILE_SITE]), ("large", [LARGE_SITE])]
         keys = [("acme", "read"), ("acme", "write"), ("hostile", "write"), ("large", "read")]
         command = self.ground.command
         await command("migrate")
-        adds = [("site", "add", "--tenant", tenant, "--id", site) for tenant, site in sites]
-        await asyncio.gather(*[command(*words, "--domain", f"{number}.example") for number, words in enumerate(adds)])
+        for tenant, ids in sites:
+            lines = "".join(f"{site_id.replace('_', '-')}.example,{site_id}\n" for site_id in ids)
+            await command("site", "import", "-", "--tenant", tenant, lines=f"domains,id\n{lines}")
         made = [command("key", "create", "--tenant", tenant, "--scope", scope) for tenant, scope in keys]
         read, own_write, write, large = [answer["token"] for answer in await asyncio.gather(*made)]
-        self.traffic = Traffic(self.ground.url, read, own_write, self.chance)
+        shards = [[one for one in SITES if self.ground.shard_of(one) == shard] for shard in range(self.ground.shards)]
+        self.traffic = Traffic(self.ground.url, read, own_write, self.chance, shards)
         self.breaks = Breaks(self.ground, self.traffic, self.chance)
         self.attacks = Attacks(self.ground, self.traffic, self.size, write_token=write, large_token=large)
 
@@ -57,8 +60,9 @@ class Run:
         """Run the trials in this order."""
         look = asyncio.create_task(self._look_at_memory())
         for trial in trials:
-            self.ground.proxy.mode = "odd" if trial == "proxy" else "pass"
-            await self.ground.start_api(BREAK_SETTINGS if trial == FAULTS else ATTACK_SETTINGS)
+            self.ground.let_pass("odd" if trial == "proxy" else "pass")
+            breaks = BREAK_SETTINGS if self.ground.shards == 1 else SHARD_SETTINGS
+            await self.ground.start_api(breaks if trial == FAULTS else ATTACK_SETTINGS)
             if trial == trials[0]:
                 self.traffic.start()
             if trial == "large":
@@ -96,8 +100,10 @@ class Run:
     def happened(self) -> dict[str, str]:
         """What was broken, and how often the attacks came through."""
         return {
-            "faults": _listed(self.breaks.counts),
-            "answers of the odd proxy": _listed(self.ground.proxy.oddities.counts),
+            "faults": self.breaks.listed() or "none",
+            "answers of the odd proxy": _listed(
+                sum((proxy.oddities.counts for proxy in self.ground.proxies), Counter[str]())
+            ),
             "answers for the large site": str(self.attacks.large_answers),
         }
 
@@ -111,19 +117,26 @@ async def run(arguments: argparse.Namespace) -> bool:
     trials = [QUIET, *(trial for trial in (FAULTS, *ATTACKS) if trial in arguments.attacks)]
     size = Size(arguments.attack_seconds, arguments.connections, arguments.large_bodies, arguments.large_visitors)
     with tempfile.TemporaryDirectory(prefix="pulsehouse-faults-", ignore_cleanup_errors=True) as folder:
-        ground = Ground(arguments.clickhouse, folder, arguments.workers)
+        ground = Ground(arguments.clickhouse, folder, arguments.workers, arguments.shards)
         try:
-            await ground.start_clickhouse()
-            await ground.proxy.start()
+            await ground.start()
             trial = Run(ground, arguments.seed, size)
             await trial.prepare()
             await trial.go(trials, arguments.seconds)
             found = account(
-                ground, trial.traffic, trials, trial.memory_mb, trial.bounds_mb, trial.well_seconds, trial.stops
+                ground,
+                trial.traffic,
+                trials,
+                trial.memory_mb,
+                trial.bounds_mb,
+                trial.well_seconds,
+                trial.stops,
+                trial.breaks.all,
             )
         finally:
             ground.end()
-    command = f"--seed {arguments.seed} --workers {arguments.workers} --attacks {','.join(trials[1:])}"
+    size_of_all = f"--shards {arguments.shards} --workers {arguments.workers}"
+    command = f"{size_of_all} --seed {arguments.seed} --attacks {','.join(trials[1:])}"
     title = f"python -m faults {command}, {datetime.now(UTC):%d %B %Y}"
     show(title, found, back_seconds=trial.traffic.back_seconds, happened=trial.happened())
     return not found.broken
@@ -148,13 +161,15 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=random.randrange(10_000), help="which faults, in which order")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--shards", type=int, default=1, help="servers of ClickHouse, together a cluster if several")
     parser.add_argument("--connections", type=int, default=400, help="that a hostile client holds")
     parser.add_argument("--large-bodies", type=int, default=400, help="sent while ClickHouse stands still")
     parser.add_argument("--large-visitors", type=int, default=300_000, help="of the large site")
     parser.add_argument(
         "--clickhouse",
         default=os.environ.get("PULSEHOUSE_TEST_FAULTS_CLICKHOUSE", ""),
-        help="command that runs a ClickHouse server in the foreground, with {port} (HTTP) and {path} (its data) in it; "
+        help="command that runs a ClickHouse server in the foreground, with {port} (HTTP) and {path} (its data) in it, "
+        "for several shards {tcp_port} and {config} (a file with remote_servers) too; "
         "default: PULSEHOUSE_TEST_FAULTS_CLICKHOUSE",
     )
     arguments = parser.parse_args()

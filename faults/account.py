@@ -2,15 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
 from app.settings import Settings
 from faults.attacks import LARGE_SITE
+from faults.breaks import FAULTS, Break
 from faults.ground import Ground
-from faults.traffic import Polled, Sent, Traffic
+from faults.traffic import SITES, Polled, Sent, Traffic
 
 COPIES = 2
 """Bytes are held at most so often: a body as its pieces and whole, rows as they wait and in the INSERT."""
@@ -34,6 +36,10 @@ class Tally:
     twice: int = 0
     refused_but_stored: int = 0
     wrong: list[str] = field(default_factory=list)
+    others: int = 0
+    """Signals and polls, on shards, of sites whose own shard was there while another one was not."""
+    needless: int = 0
+    """Of these those that were refused or not answered."""
     polls: list[Polled] = field(default_factory=list)
     memory_mb: float = 0.0
     bound_mb: float = 0.0
@@ -50,6 +56,7 @@ class Tally:
             "stored twice": not self.twice,
             "refused but stored": not self.refused_but_stored,
             "wrong answers": not self.wrong,
+            "refused though its shard was there": not self.needless,
             "memory bound": self.memory_mb <= self.bound_mb,
             "committing again": self.well_seconds < math.inf,
             "exit code": not self.stop_codes.keys() - {0},
@@ -87,11 +94,12 @@ def account(
     bounds_mb: dict[str, float],
     well_seconds: dict[str, float],
     stops: Iterable[tuple[str, int, float]],
+    breaks: Sequence[Break],
 ) -> Account:
     """Look for each mark in all that ClickHouse has."""
-    stored: dict[str, int] = dict(ground.query("stored", {"large": LARGE_SITE}))
-    in_feed: dict[str, int] = dict(ground.query("in_feed", {"large": LARGE_SITE}))
-    ((in_minutes, in_signals),) = ground.query("in_minutes")
+    stored = _summed(ground.query("stored", {"large": LARGE_SITE}))
+    in_feed = _summed(ground.query("in_feed", {"large": LARGE_SITE}))
+    difference = sum(int(in_minutes) - int(in_signals) for in_minutes, in_signals in ground.query("in_minutes"))
     found = {name: Tally() for name in trials}
     whole = Tally(memory_mb=max(memory_mb.values(), default=0.0), bound_mb=max(bounds_mb.values(), default=0.0))
     whole.well_seconds = max(well_seconds.values())
@@ -109,13 +117,47 @@ def account(
         for tally in (found.get(trial, between), whole):
             tally.stop_codes[code] += 1
             tally.stop_seconds.append(seconds)
+    if ground.shards > 1 and FAULTS in found:
+        for tally in (found[FAULTS], whole):
+            tally.others, tally.needless = _others(ground, traffic, breaks)
     for trial, tally in found.items():
         tally.memory_mb, tally.bound_mb = memory_mb.get(trial, 0.0), bounds_mb.get(trial, 0.0)
         tally.well_seconds = well_seconds[trial]
-    return Account(found, whole, sum(stored.values()), int(in_minutes) - int(in_signals))
+    return Account(found, whole, sum(stored.values()), difference)
 
 
-def _count(tally: Tally, sent: Sent, stored: dict[str, int], in_feed: dict[str, int]) -> None:
+def _others(ground: Ground, traffic: Traffic, breaks: Sequence[Break]) -> tuple[int, int]:
+    """How many signals and polls were of sites whose shard was there while another was not, and how many in vain."""
+    asked = [
+        (sent.site_id, sent.keyed, sent.sent_at, sent.ended_at, sent.status)
+        for sent in traffic.sent
+        if sent.trial == FAULTS and sent.site_id in SITES
+    ]
+    asked += [
+        (poll.site_id, False, poll.sent_at, poll.sent_at + poll.seconds, poll.status)
+        for poll in traffic.polls
+        if poll.trial == FAULTS
+    ]
+    others = needless = 0
+    for site_id, keyed, since, until, status in asked:
+        # What a request with an Idempotency-Key needs first is on the first shard.
+        needed = {ground.shard_of(site_id), *([0] if keyed else [])}
+        if any(broken.explains(needed, since, until) for broken in breaks):
+            continue
+        others += any(broken.since <= until and since <= broken.until for broken in breaks)
+        needless += status in (0, 503)
+    return others, needless
+
+
+def _summed(rows: Iterable[tuple[Any, ...]]) -> Counter[str]:
+    """What all shards have of each mark."""
+    found: Counter[str] = Counter()
+    for mark, count in rows:
+        found[mark] += count
+    return found
+
+
+def _count(tally: Tally, sent: Sent, stored: Mapping[str, int], in_feed: Mapping[str, int]) -> None:
     tally.sent[str(sent.status) if sent.status else "no answer"] += len(sent.marks)
     if sent.attempts > 1:
         tally.again[str(sent.status) if sent.status else "no answer"] += len(sent.marks)

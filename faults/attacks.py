@@ -115,10 +115,12 @@ class Attacks:
         self._traffic.sent += await attack
 
     async def proxy(self) -> None:
-        """Let the odd proxy, through which the API was started, answer in ClickHouse's place."""
-        self._ground.proxy.oddities.share = ODD_SHARE
-        await asyncio.sleep(self._size.seconds)
-        self._ground.proxy.oddities.share = 0.0
+        """Let the odd proxies, through which the API was started, answer in ClickHouse's place."""
+        for share in (ODD_SHARE, 0.0):
+            for proxy in self._ground.proxies:
+                proxy.oddities.share = share
+            if share:
+                await asyncio.sleep(self._size.seconds)
 
     @staticmethod
     def _aside(call: Callable[..., Coroutine[Any, Any, Result]], *arguments: Any) -> asyncio.Task[Result]:

@@ -1,4 +1,4 @@
-"""What the harness stands on: ClickHouse, the proxy before it, and the API with its workers."""
+"""What the harness stands on: ClickHouse, a server or several, a proxy before each, and the API with its workers."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,29 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 
 from app.settings import Settings, read_settings
+from app.store.cluster import OWN
 from app.store.statements import load_statements
-from faults.proxy import Proxy
+from faults.proxy import Mode, Proxy
 from tests.kit.ports import free_port
+from tests.kit.servers import make_servers
 from tests.kit.service import PULSEHOUSE, ROOT, environment, worker_pids
 
 DATABASE = "test_faults"
+CLUSTER = "pulsehouse"
 SQL = load_statements(Path(__file__).parent / "sql")
 # All who send here, good or bad, share one address; the limits per address are not what is tried.
 NO_RATE_LIMITS = {field.name: "0" for field in msgspec.structs.fields(Settings) if field.name.startswith("track_max_")}
 
 
 class Ground:
-    """ClickHouse, the proxy before it, and the API with its workers."""
+    """ClickHouse, a server for each shard, a proxy before each, and the API with its workers."""
 
-    def __init__(self, clickhouse: str, folder: str, workers: int) -> None:
-        self.clickhouse_port, self.api_port = free_port(), free_port()
-        self._command = clickhouse.format(port=self.clickhouse_port, path=folder)
+    def __init__(self, clickhouse: str, folder: str, workers: int, shards: int = 1) -> None:
+        self.api_port = free_port()
+        self.shards = shards
+        self.servers = make_servers(clickhouse, Path(folder), {CLUSTER: range(shards)}, shards)
+        self.proxies = [Proxy(server.port) for server in self.servers]
         self._workers = workers
-        self.proxy = Proxy(self.clickhouse_port)
-        self._clickhouse: subprocess.Popen[bytes] | None = None
         self._api: subprocess.Popen[bytes] | None = None
         self._settings: dict[str, str] = {}
 
@@ -50,40 +54,58 @@ class Ground:
         """Those that the API was started with."""
         return read_settings(self._environment())
 
-    async def start_clickhouse(self) -> None:
-        self._clickhouse = subprocess.Popen(
-            self._command, shell=True, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        await _until_200(f"http://127.0.0.1:{self.clickhouse_port}/ping", 60)
+    def shard_of(self, site_id: str) -> int:
+        """The shard of a site, from 0 (docs/cluster.md, What is where)."""
+        return int.from_bytes(sha256(site_id.encode()).digest()[:8], "little") % self.shards
+
+    async def start(self) -> None:
+        """Start ClickHouse and the proxies."""
+        await asyncio.gather(*map(self.start_clickhouse, range(self.shards)))
+        for proxy in self.proxies:
+            await proxy.start()
+
+    async def start_clickhouse(self, shard: int = 0) -> None:
+        self.servers[shard].start()
+        await _until_200(f"http://127.0.0.1:{self.servers[shard].port}/ping", 60)
 
     def signal_clickhouse(self, number: signal.Signals) -> None:
-        assert self._clickhouse
-        os.killpg(self._clickhouse.pid, number)
-        if number == signal.SIGKILL:
-            self._clickhouse.wait()
+        """Send a signal to every server."""
+        for server in self.servers:
+            server.send(number)
+
+    def let_pass(self, mode: Mode = "pass") -> None:
+        """Have every proxy do this from now on."""
+        for proxy in self.proxies:
+            proxy.mode = mode
 
     def query(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Run a query of faults/sql, past the proxy, and return its rows."""
-        with self._client() as client:
-            return [tuple(row) for row in client.query(SQL[name].text, dict(parameters or {})).result_rows]
+        """Run a query of faults/sql where the rows are, past the proxies, and return those of all shards."""
+        found: list[tuple[Any, ...]] = []
+        for shard in range(self.shards):
+            with self._client(shard, DATABASE + OWN if self.shards > 1 else DATABASE) as client:
+                found += [tuple(row) for row in client.query(SQL[name].text, dict(parameters or {})).result_rows]
+        return found
 
     def execute(self, name: str, parameters: Mapping[str, Any]) -> None:
-        """Run a statement of faults/sql that changes something, past the proxy."""
-        with self._client() as client:
+        """Run a statement of faults/sql that changes something, past the proxies."""
+        with self._client(0, DATABASE) as client:
             client.command(SQL[name].text, dict(parameters))
 
-    def _client(self) -> Client:
-        return clickhouse_connect.get_client(host="127.0.0.1", port=self.clickhouse_port, database=DATABASE)
+    def _client(self, shard: int, database: str) -> Client:
+        return clickhouse_connect.get_client(host="127.0.0.1", port=self.servers[shard].port, database=database)
 
     def _environment(self) -> dict[str, str]:
-        return environment(clickhouse_url=f"http://127.0.0.1:{self.proxy.port}/{DATABASE}", **self._settings)
+        urls = ",".join(f"http://127.0.0.1:{proxy.port}/{DATABASE}" for proxy in self.proxies)
+        cluster = CLUSTER if self.shards > 1 else ""
+        return environment(clickhouse_url=urls, clickhouse_cluster=cluster, **self._settings)
 
-    async def command(self, *arguments: str) -> dict[str, str]:
-        """Run `pulsehouse ... --json` and return what it prints."""
+    async def command(self, *arguments: str, lines: str = "") -> dict[str, str]:
+        """Run `pulsehouse ... --json`, given these lines, and return what it prints."""
+        line = [PULSEHOUSE, *arguments, "--json"]
         process = await asyncio.create_subprocess_exec(
-            PULSEHOUSE, *arguments, "--json", env=self._environment(), stdout=subprocess.PIPE
+            *line, env=self._environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        output, _ = await process.communicate()
+        output, _ = await process.communicate(lines.encode())
         assert process.returncode == 0
         return dict(json.loads(output))
 
@@ -125,11 +147,12 @@ class Ground:
 
     def end(self) -> None:
         """Kill what still runs, workers included."""
-        for process in (self._api, self._clickhouse):
-            if process:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        for server in self.servers:
+            server.end()
+        if self._api:
+            with suppress(ProcessLookupError):
+                os.killpg(self._api.pid, signal.SIGKILL)
+            self._api.wait()
 
 
 def _highest_mb(pid: int) -> float:

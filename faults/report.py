@@ -47,12 +47,23 @@ def _whole_rows(account: Account, back_seconds: list[float], happened: dict[str,
         ("stored twice (must be 0)", f"{whole.twice:,}"),
         ("refused but stored (must be 0)", f"{whole.refused_but_stored:,}"),
         ("minute buckets minus signals (must be 0)", f"{account.difference:,}"),
+        *_of_others(whole),
         ("polls", f"{len(whole.polls):,}"),
         ("  wrong answers (must be 0)", f"{len(whole.wrong):,}"),
         *((_answered(status), f"{count:,}") for status, count in sorted(by_status.items())),
         ("ClickHouse back to first 200, longest (s)", f"{max(back_seconds, default=0):.1f}"),
         ("SIGTERM to exit, longest (s)", f"{max(whole.stop_seconds, default=0):.1f}"),
         ("exit codes after SIGTERM", ", ".join(f"{count} x {code}" for code, count in whole.stop_codes.items())),
+    ]
+
+
+def _of_others(whole: Tally) -> list[tuple[str, str]]:
+    """What became of the sites of living shards, where there are shards."""
+    if not whole.others:
+        return []
+    return [
+        ("signals and polls of sites whose shard was there, another not", f"{whole.others:,}"),
+        ("  refused though their shard was there (must be 0)", f"{whole.needless:,}"),
     ]
 
 

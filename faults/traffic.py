@@ -7,6 +7,7 @@ import time
 import uuid
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,9 +17,9 @@ import httpx
 from tests.kit.model import contradictions
 from tests.kit.user_agents import BROWSER
 
-SITES = ("site_0", "site_1", "site_2")
+SITES = tuple(f"site_{number}" for number in range(12))
 SENDERS = 8
-POLLERS = 4
+POLLERS = 6
 TIMEOUT_S = 15.0
 REPEAT_FOR_S = 40.0
 """So long half of the senders send a request again that may or may not be stored, under its Idempotency-Key."""
@@ -40,6 +41,9 @@ class Sent:
     answered_at: float = 0.0
     status: int = 0
     attempts: int = 1
+    keyed: bool = False
+    ended_at: float = 0.0
+    """When it was answered or given up."""
 
     def answered(self, status: int) -> None:
         self.status, self.answered_at = status, time.time()
@@ -47,17 +51,22 @@ class Sent:
 
 @dataclass
 class Polled:
-    """A poll: during which trial, its status (0: no answer), and how long it took."""
+    """A poll: during which trial, of which site, its status (0: no answer), when it was sent, and how long it took."""
 
     trial: str
+    site_id: str
     status: int
+    sent_at: float
     seconds: float
 
 
 class Traffic:
     """Senders and pollers that go on whatever happens. `trial` names what happens now."""
 
-    def __init__(self, url: str, token: str, write_token: str, chance: random.Random) -> None:
+    def __init__(
+        self, url: str, token: str, write_token: str, chance: random.Random, shards: Sequence[Sequence[str]]
+    ) -> None:
+        """Each sender and poller keeps to the sites of one of `shards`: what does not answer holds up no other's."""
         self.trial = ""
         self.sent: list[Sent] = []
         self.polls: list[Polled] = []
@@ -67,6 +76,7 @@ class Traffic:
         """When ClickHouse came back (monotonic), until the next signal was committed."""
         self.back_seconds: list[float] = []
         self._chance = chance
+        self._shards = shards
         self._by_site: defaultdict[str, list[Sent]] = defaultdict(list)
         self._client = _client(url)
         self._headers = {"Authorization": f"Bearer {token}"}
@@ -76,7 +86,7 @@ class Traffic:
 
     def start(self) -> None:
         self._people += [asyncio.create_task(self._send(n)) for n in range(SENDERS)]
-        self._people += [asyncio.create_task(self._poll()) for _ in range(POLLERS)]
+        self._people += [asyncio.create_task(self._poll(n)) for n in range(POLLERS)]
 
     async def end(self) -> None:
         self._over.set()
@@ -90,18 +100,15 @@ class Traffic:
             size = self._chance.choice([1, 1, 1, 5, 20])
             marks = [f"/{sender}/{number}/{i}" for i in range(size)]
             keyed = sender % 2 == 1
-            status = await (self._send_until_known(marks) if keyed else self._send_one(self._client, marks))
+            sent = self._begin(self._site_of(sender), marks, keyed)
+            status = await (self._send_until_known(sent) if keyed else self._attempt(self._client, sent, {}))
             if status == 200 and self.back_at:
                 self.back_seconds.append(time.monotonic() - self.back_at)
                 self.back_at = 0.0
             await asyncio.sleep(0.01 if status == 200 else 0.1)
 
-    async def _send_one(self, client: httpx.AsyncClient, marks: list[str]) -> int:
-        return await self._attempt(client, self._begin(marks), {})
-
-    async def _send_until_known(self, marks: list[str]) -> int:
+    async def _send_until_known(self, sent: Sent) -> int:
         """Send under an Idempotency-Key, again and again while it may or may not be stored."""
-        sent = self._begin(marks)
         headers = {"Authorization": f"Bearer {self._write_token}", "Idempotency-Key": str(uuid.uuid4())}
         while await self._attempt(self._client, sent, headers) in (0, 503) and not self._over.is_set():
             if time.time() - sent.sent_at > REPEAT_FOR_S:
@@ -110,8 +117,11 @@ class Traffic:
             await asyncio.sleep(0.1)
         return sent.status
 
-    def _begin(self, marks: list[str]) -> Sent:
-        sent = Sent(self.trial, self._chance.choice(SITES), marks)
+    def _site_of(self, person: int) -> str:
+        return self._chance.choice(self._shards[person % len(self._shards)])
+
+    def _begin(self, site_id: str, marks: list[str], keyed: bool = False) -> Sent:
+        sent = Sent(self.trial, site_id, marks, keyed=keyed)
         self.sent.append(sent)
         self._by_site[sent.site_id].append(sent)
         return sent
@@ -121,6 +131,7 @@ class Traffic:
         sent.status, sent.answered_at = 0, 0.0
         with suppress(httpx.TransportError):
             sent.answered((await client.post("/api/track", json=body, headers=headers)).status_code)
+        sent.ended_at = time.time()
         return sent.status
 
     async def seconds_until_well(self, patience_s: float) -> float:
@@ -129,21 +140,22 @@ class Traffic:
         async with _client(str(self._client.base_url), kept=0) as client:
             while (waited_s := time.monotonic() - started_s) < patience_s:
                 marks = [f"/well/{len(self.sent)}/{i}" for i in range(FRESH_CONNECTIONS)]
-                if {200} == set(await asyncio.gather(*[self._send_one(client, [mark]) for mark in marks])):
+                sent = [self._begin(self._chance.choice(SITES), [mark]) for mark in marks]
+                if {200} == set(await asyncio.gather(*[self._attempt(client, one, {}) for one in sent])):
                     return waited_s
                 await asyncio.sleep(0.1)
         return math.inf
 
-    async def _poll(self) -> None:
+    async def _poll(self, poller: int) -> None:
         while not self._over.is_set():
-            site_id, asked_at, trial = self._chance.choice(SITES), time.time(), self.trial
+            site_id, asked_at, trial = self._site_of(poller), time.time(), self.trial
             try:
                 response = await self._client.get("/api/realtime", params={"siteId": site_id}, headers=self._headers)
             except httpx.TransportError:
-                self.polls.append(Polled(trial, 0, time.time() - asked_at))
+                self.polls.append(Polled(trial, site_id, 0, asked_at, time.time() - asked_at))
                 await asyncio.sleep(0.1)
                 continue
-            self.polls.append(Polled(trial, response.status_code, time.time() - asked_at))
+            self.polls.append(Polled(trial, site_id, response.status_code, asked_at, time.time() - asked_at))
             if response.status_code == 200:
                 self.wrong += [(trial, what) for what in self._check(response.json(), site_id, asked_at)]
             elif response.status_code != 503 or "error" not in response.json():

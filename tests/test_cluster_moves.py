@@ -9,7 +9,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, time, timedelta
 from itertools import count, pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from app.store.cluster import OWN
 from app.wiring import create_app, create_store
@@ -47,11 +48,16 @@ KEYED = {"siteId": "site_0", "visitorId": "keyed", "path": "/keyed"}
 TOO_LATE = {"error": "Idempotency-Key: first used over 10 minutes ago"}
 
 SIGNALS = f"SELECT * FROM signals WHERE site_id NOT IN ('{CLEARED}', '{REMOVED}') ORDER BY ALL"
-MINUTES = (
-    "SELECT site, minute, visitor_id, max(previous_visitor_id), sum(pageviews), min(latest), min(source) "
-    "FROM visitor_minutes GROUP BY ALL ORDER BY ALL"
-)
 SALTS = "SELECT * FROM salts ORDER BY ALL"
+ROWS = 30_000
+FILL = f"""
+INSERT INTO signals (site_id, timestamp, type, visitor_id, page)
+SELECT
+    concat('site_', toString(cityHash64(number) % 50)),
+    toDateTime64({{day:String}}, 6, 'UTC') + toIntervalSecond(cityHash64(number, {{part:UInt8}}) % 86400),
+    'pageview', number, concat('/', toString({{part:UInt8}}), '/', toString(number))
+FROM numbers({ROWS // 5})
+"""
 
 
 @pytest.fixture(scope="module")
@@ -113,17 +119,21 @@ class Operator:
 
     def run(self, statement: str, *, on: str = "", **parameters: str) -> list[tuple[Any, ...]]:
         """Its rows, if it has any."""
-        there = rf"{self._old.name}.\1"
-        if self._remote:
-            there = rf"remote('127.0.0.1:{self._remote.tcp_port}', {self._old.name}.\1, 'default', '')"
-        statement = re.sub(r"\bpulsehouse\.(\w+)", there, statement)
-        statement = re.sub(r"\blive(_local)?\.(\w+)", rf"{self._new.name}\1.\2", statement)
+        statement = self.here(statement)
         with connection(on or self._server.url) as client:
             if statement.startswith("SELECT"):
                 return [tuple(row) for row in client.query(statement, parameters).result_rows]
             for _ in range(2):
                 client.command(statement, parameters)
         return []
+
+    def here(self, statement: str) -> str:
+        """The statement with the names of the two databases, or how they are reached."""
+        there = rf"{self._old.name}.\1"
+        if self._remote:
+            there = rf"remote('127.0.0.1:{self._remote.tcp_port}', {self._old.name}.\1, 'default', '')"
+        statement = re.sub(r"\bpulsehouse\.(\w+)", there, statement)
+        return re.sub(r"\blive(_local)?\.(\w+)", rf"{self._new.name}\1.\2", statement)
 
     def begin_anew(self, day: datetime) -> None:
         for url in self._new.urls:
@@ -206,6 +216,19 @@ async def live_a_while(api: Api, clock: Clock) -> dict[str, str]:
     return tokens
 
 
+def drop_all(servers: list[Server], *places: Place) -> None:
+    """Throw the databases away."""
+    for server in servers:
+        for place in places:
+            drop(url_of(server.url, place.name))
+            drop(url_of(server.url, place.name + OWN))
+
+
+async def is_cleared(api: Api, site_id: str) -> bool:
+    """Whether the service has deleted the rows of a removed site and will not look for them again."""
+    return await api.select(f"SELECT cleared_at IS NOT NULL FROM sites FINAL WHERE id = '{site_id}'") == "1"
+
+
 async def has_none(api: Api, site_id: str) -> bool:
     """Whether there are no rows of a site."""
     site = f"reinterpretAsUInt128(SHA256('{site_id}'))"
@@ -250,7 +273,7 @@ async def test_on_another_cluster_everything_is_there_once_and_answers_are_the_s
             await api.store.tenants.remove_site(CLEARED)
             await api.store.refresh()
             async with old.service(clock, removal_delay_ms=1) as other:
-                await until(lambda: has_none(other, CLEARED))
+                await until(lambda: is_cleared(other, CLEARED))
             assert (await api.track(KEYED, tokens["acme"], Idempotency_Key="k")).status_code == 200
             await senders.have_sent_to_all_sites()
             await api.store.tenants.remove_site(REMOVED)
@@ -285,7 +308,40 @@ async def test_on_another_cluster_everything_is_there_once_and_answers_are_the_s
             ) == str(SENDERS * len(SITES))
     finally:
         await senders.end()
-        for server in servers:
-            for place in (old, new):
-                drop(url_of(server.url, place.name))
-                drop(url_of(server.url, place.name + OWN))
+        drop_all(servers, old, new)
+
+
+async def test_a_copy_that_was_broken_off_is_completed_when_it_is_run_again(servers: list[Server]) -> None:
+    """In blocks of 1,000 rows in place of 250,000; the parts of the old table are merged in between."""
+    old, new = Place(servers, MACHINE, removal_delay_ms=1), Place(servers, "three", removal_delay_ms=1)
+    await old.migrate()
+    await new.migrate()
+    day = datetime.combine(datetime.now(UTC) - timedelta(days=1), time(), UTC)
+    (statement,) = COPY
+    small = Operator(servers[0], old, new).here(statement.replace("250000", "1000"))
+    copied = f"SELECT count(), uniqExact(page) FROM {new.name}.signals"
+    try:
+        with connection(old.urls[0]) as client:
+            client.command("SYSTEM STOP MERGES signals")
+            for part in range(5):
+                client.command(FILL, {"part": part, "day": f"{day:%F}"})
+            given = {"first": f"{day:%F %T}", "until": f"{day + timedelta(days=1):%F %T}"}
+            copying = asyncio.create_task(asyncio.to_thread(run_as, "copy", old.urls[0], small, given))
+            await until(lambda: copying.done() or client.query(copied).result_rows[0][0])
+            client.command("KILL QUERY WHERE query_id = 'copy' SYNC")
+            await copying
+            client.command("SYSTEM START MERGES signals")
+            client.command("OPTIMIZE TABLE signals FINAL")
+            for _ in range(2):
+                run_as("", old.urls[0], small, given)
+                assert list(client.query(copied).result_rows) == [(ROWS, ROWS)]
+            minutes = client.query(f"SELECT sum(pageviews) FROM {new.name}.visitor_minutes").result_rows
+            assert list(minutes) == [(ROWS,)]
+    finally:
+        drop_all(servers, old, new)
+
+
+def run_as(query_id: str, url: str, statement: str, given: dict[str, str]) -> None:
+    """Run a statement, under an id if one is given: then it may be killed."""
+    with connection(url) as client, suppress(DatabaseError) if query_id else nullcontext():
+        client.raw_query(statement, given, settings={"query_id": query_id} if query_id else {})

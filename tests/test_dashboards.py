@@ -58,7 +58,7 @@ async def test_streams_outlive_a_clickhouse_that_is_killed(tmp_path: Path) -> No
     ground = Ground(CLICKHOUSE, str(tmp_path), workers=2)
     try:
         await ground.start_clickhouse()
-        url = f"http://127.0.0.1:{ground.clickhouse_port}/{DATABASE}"
+        url = f"http://127.0.0.1:{ground.servers[0].port}/{DATABASE}"
         *_, reader = await asyncio.to_thread(make, site(), key(), clickhouse_url=url)
         with Service("--workers", "2", clickhouse_url=url) as service:
             assert service.track(user_agent="Mozilla/5.0 (ann) Firefox/140.0").status_code == 200
