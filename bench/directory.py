@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import multiprocessing
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import msgspec
 
 from app.settings import Settings
 from app.store import tenants as directory
+from app.store.engine import EngineError
 from app.store.statements import load_statements
 from app.wiring import create_store
 from tests.kit.databases import connection, drop, new_name, url_of
@@ -49,7 +51,12 @@ async def measure(url: str, sites: int) -> Costs:
         client.command(SQL["fill_keys"], {"keys": 2 * sites})
     store.tenants = directory.Tenants(store.engine, load_statements(), max_age_s=5)
     started_s, before_s = time.perf_counter(), time.process_time()
-    await store.tenants.refresh()
+    while True:
+        try:
+            await store.tenants.refresh()
+            break
+        except EngineError as error:  # a page took longer than a query may: tried again, as a service does
+            print(f"again: {error.detail}", file=sys.stderr)
     first_read_s, worker_cpu_s = time.perf_counter() - started_s, time.process_time() - before_s
     known_mb, peak_mb = memory_mb("VmRSS") - empty_mb, memory_mb("VmHWM") - empty_mb
     took_s = []
