@@ -213,8 +213,9 @@ def _streams(database: Database, report: "Report", streams: int, seconds: float)
     report.tell("P10", f"ms from a 200 to the event, median, {what}", [found["p50_ms"]])
     report.at_most("P10", "ms from a 200 to the event, p99", [found["p99_ms"]], 2_000)
     report.tell("P10", "events per second", [found["events_per_s"]])
-    lost = found["missing"] + found["ended"] + found["errors"]
-    report.at_most("P10", "signals missing in a stream, streams that ended, errors", [lost], 0)
+    report.at_most("P10", f"signals missing in a stream, of {found['awaited']:,} awaited", [found["missing"]], 0)
+    report.at_most("P10", "streams that ended", [found["ended"]], 0)
+    report.at_most("P10", "events that tell of an error", [found["errors"]], 0)
     report.at_most("P10", "kB of the worker for each stream", [round(1000 * (after_mb - before_mb) / streams, 1)], 30)
     for name, value in zip(("worker", "ClickHouse"), cores(), strict=True):
         report.tell("P10", f"cores of {name} meanwhile", [round(value, 2)])
