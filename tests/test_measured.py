@@ -176,7 +176,7 @@ async def test_polls_of_a_key_wait_for_each_other_and_those_of_others_do_not(
     _, other = await api.add_key("read", tenant="rival")
     reads = Held(api, monkeypatch)
     polls = ask_for_sites(api, path, 5)
-    await until(lambda: len(reads.tenants) == 2)
+    await until(lambda: len(reads.tenants) >= 2)
     polls.append(asyncio.create_task(api.get(f"{path}?siteId=site_rival", other)))
     await until(lambda: len(reads.tenants) > 2)
     assert reads.tenants == ["acme", "acme", "rival"]
