@@ -7,10 +7,11 @@ QUIET := --disable-pip-version-check --quiet
 ATTACKS := faults,hostile,costly,large,stopped,proxy
 
 .DEFAULT_GOAL := help
-.PHONY: help setup install demo test test-deep test-cluster faults bench bench-quick lint format lock release clean
+.PHONY: help setup install demo test test-embedded test-deep test-cluster faults bench bench-quick bench-cluster lint format lock release \
+	clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(READY) ## Make .venv with everything in it, from the lock file; does nothing the second time
 
@@ -53,19 +54,27 @@ demo: setup ## Run the whole service on simulated visitors
 test: setup ## Run the tests, on a ClickHouse server where there is one, else on the embedded engine; 3 minutes
 	@$(VENV)/bin/pytest -n auto
 
+test-embedded: setup ## Run on the embedded engine what `make test` ran on a server; 2 minutes
+	@$(VENV)/bin/pytest -n auto -m "beside_server and not deep" || { [ $$? = 5 ] && echo "no server: make test runs all"; }
+
 test-deep: setup ## Run the long forms of the tests, and those that take long in any form; 6 minutes
 	@$(VENV)/bin/pytest -n auto -m deep --hypothesis-profile deep
 
-test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; a minute
+test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TEST_CLUSTER_URLS names; 2 minutes
 	@$(VENV)/bin/pytest -n 0 -k "cluster and not embedded" tests
 
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, half an hour
 	@$(VENV)/bin/python -m bench --output bench/results.json
-	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/RESULTS.md
+	@[ -z "$$CLICKHOUSE_NODES" ] || $(VENV)/bin/python -m bench.cluster --output bench/cluster.json
+	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/cluster.json bench/RESULTS.md
 	@$(VENV)/bench/bin/python bench/plots.py bench/results.json docs/performance
 
 bench-quick: setup ## The same on less data, in 5 minutes, without profile and plots
 	@$(VENV)/bin/python -m bench --quick --output bench/results-quick.json
+
+bench-cluster: setup ## Measure what shards cost, on the cluster that CLICKHOUSE_NODES names; once on each of 1, 2 and 3 nodes
+	@$(VENV)/bin/python -m bench.cluster --output bench/cluster.json
+	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/cluster.json bench/RESULTS.md
 
 $(VENV)/bench/.ready:
 	@$(PYTHON) -m venv $(VENV)/bench
@@ -98,6 +107,7 @@ release: setup ## Check everything and build dist/: the wheel and the source, of
 	@grep -q "^## $$($(VENV)/bin/python -c 'import importlib.metadata as m; print(m.version("pulsehouse"))')" CHANGELOG.md || \
 		{ echo "CHANGELOG.md has no section for the version in pyproject.toml"; exit 1; }
 	@.ci/run
+	@$(MAKE) test-deep
 	@rm -rf dist && $(VENV)/bin/python -m hatchling build
 	@ls -l dist
 

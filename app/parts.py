@@ -56,10 +56,12 @@ def create_cluster(settings: Settings, statements: Mapping[str, Statement]) -> C
     return Cluster(settings.clickhouse_cluster, nodes, statements, replicated=settings.clickhouse_replicated)
 
 
-def create_analysts(settings: Settings, engine: Engine, statements: Mapping[str, Statement]) -> Analysts:
+def create_analysts(
+    settings: Settings, engine: Engine, statements: Mapping[str, Statement], cluster: Cluster | None = None
+) -> Analysts:
     """The analysts of the engine's database, beside the user that the settings name."""
     user = urlsplit(settings.clickhouse_url.partition(",")[0]).username or "default"
-    return Analysts(engine, statements, service_user=unquote(user))
+    return Analysts(engine, statements, service_user=unquote(user), cluster=cluster)
 
 
 class Parts:
@@ -117,6 +119,7 @@ class Parts:
         removals: Removals,
         *,
         keyed_inserts: GroupCommit | InsertsByShard,
+        cluster: Cluster | None = None,
         **parts: Any,
     ) -> Store:
         salts = Salts(engine, self._statements)
@@ -136,10 +139,11 @@ class Parts:
             salts=salts,
             removals=removals,
             administration=Administration(tenants, removals),
-            analysts=create_analysts(self._settings, engine, self._statements),
+            analysts=create_analysts(self._settings, engine, self._statements, cluster),
             intake=Intake(salts, self._clock),
             repeatable=repeatable,
             refresh_s=self._settings.directory_refresh_ms / 1000,
+            cluster=cluster,
             **parts,
         )
 

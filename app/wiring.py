@@ -179,7 +179,7 @@ async def replace_when_ended(settings: Settings, store: Store) -> None:
 async def leave_when_done(settings: Settings, store: Store, work: Work, stopping: asyncio.Event) -> None:
     """End a worker that stops once nothing is left to do; granian would wait for connections that are not read."""
     await stopping.wait()
-    await work.requests.done()
+    await work.requests.read()
     await store.close(settings.shutdown_timeout_ms / 1000)
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""`make bench`: measure targets P1 to P11 and the growth curves side by side on one server, and say what holds.
+"""`make bench`: measure targets P1 to P12 and the growth curves side by side on one server, and say what holds.
 
     python -m bench --clickhouse http://default:@127.0.0.1:8123        under 30 minutes
     python -m bench --quick                                            5, with CLICKHOUSE_URL set
@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import acknowledged, agency, embedded, http, memory, profile, statement, writes
+from bench import acknowledged, agency, embedded, http, memory, peer, profile, statement, writes
 from bench.harness import Database
 from tests.kit.service import ROOT
 
@@ -113,7 +113,7 @@ def main() -> None:
         "--only",
         nargs="*",
         metavar="PART",
-        help="http, writes, acknowledged, profile, memory, agency, embedded, statement",
+        help="http, writes, acknowledged, profile, memory, agency, embedded, statement, peer",
     )
     parser.add_argument("--output", type=Path, help="where the results go, as JSON")
     args = parser.parse_args()
@@ -147,6 +147,8 @@ def main() -> None:
     run("agency", lambda: agency.measure(args.clickhouse, report, quick=args.quick))
     run("embedded", lambda: embedded.measure(args.clickhouse, report, quick=args.quick))
     run("statement", lambda: statement.measure(args.clickhouse, report, quick=args.quick))
+
+    run("peer", lambda: peer.measure(args.clickhouse, report, quick=args.quick))
 
     report.targets.sort(key=lambda target: int(target.name[1:]))
     if report.targets:  # a profile alone has none

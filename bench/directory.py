@@ -38,7 +38,7 @@ def memory_mb(line: str) -> float:
 
 
 async def measure(url: str, sites: int) -> Costs:
-    store = create_store(Settings(clickhouse_url=url, query_timeout_ms=300_000))
+    store = create_store(Settings(clickhouse_url=url))
     await store.prepare()
     await store.refresh()
     empty_mb = memory_mb("VmRSS")

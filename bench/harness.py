@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,10 +57,17 @@ class Database:
         server_url = server_url.rpartition("/")[0] if urlsplit(server_url).path else server_url
         self.name = f"bench_{uuid.uuid4().hex[:12]}"
         self.url = f"{server_url}/{self.name}"
+        self.settings = {"clickhouse_url": self.url}
+        """Of a service on it."""
 
     def __enter__(self) -> Self:
-        with_store(_applied, {"PULSEHOUSE_CLICKHOUSE_URL": self.url})
-        self.client = clickhouse_connect.get_client(dsn=self.url, autogenerate_session_id=False, compress=False)
+        with_store(_applied, {f"PULSEHOUSE_{name.upper()}": value for name, value in self.settings.items()})
+        self.client = clickhouse_connect.get_client(
+            dsn=self.url,
+            autogenerate_session_id=False,
+            compress=False,
+            settings={"distributed_foreground_insert": 1},  # on a cluster
+        )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -251,11 +258,23 @@ class Load:
 
 
 def wrk(
-    url: str, script: str, *, connections: int, seconds: float, sites: int = 1_000, threads: int = 1, delay_ms: int = 0
+    url: str,
+    script: str,
+    *,
+    connections: int,
+    seconds: float,
+    sites: int = 1_000,
+    threads: int = 1,
+    delay_ms: int = 0,
+    among: Sequence[int] = (),
 ) -> Load:
-    """Load a service from `connections` connections; each waits `delay_ms` on average before a request."""
+    """Load a service from `connections` connections; each waits `delay_ms` on average before a request.
+
+    The script `poll` asks for the sites `among` alone, where some are given.
+    """
     command = ["wrk", "-t", str(min(threads, connections)), "-c", str(connections), "-d", f"{seconds:g}s"]
     command += ["--timeout", "15s", "-s", str(BENCH / f"{script}.lua"), url, "--", str(sites), str(delay_ms)]
+    command += [" ".join(map(str, among))] if among else []
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = json.loads(output.rpartition("RESULT")[2])
     return Load(

@@ -6,6 +6,7 @@ import resource
 import statistics
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,7 +94,7 @@ def _statement(database: Database, now: datetime, asked: int, times: int) -> dic
     return {"in all, ms": statistics.median(took_ms for _, took_ms in found), **medians}
 
 
-def used_s(pids: dict[str, list[int]]) -> dict[str, float]:
+def used_s(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
     """CPU seconds, user and system: of running processes by name, and of runs of wrk, the children that have ended."""
     ended = resource.getrusage(resource.RUSAGE_CHILDREN)
     used = {"wrk": ended.ru_utime + ended.ru_stime}

@@ -20,7 +20,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,6 @@ TURNS = 5
 SITES = 1_000
 PAGES = 20
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
-FORMER = datetime(2026, 1, 1, tzinfo=UTC)
 
 SETTINGS = {
     "PULSEHOUSE_TRACK_MAX_SIGNALS_PER_MINUTE": "0",
@@ -65,21 +63,16 @@ class InMemory:
     database = "memory"
 
     def __init__(self) -> None:
-        updated = {"created_at": FORMER, "updated_at": FORMER}
-        self._results: dict[str, list[dict[str, Any]]] = {
-            "sites/list": [
-                {"id": f"site_{n}", "tenant": f"tenant_{n % 100}", "domains": [f"s{n}.example"], "name": f"Site {n}"}
-                | {"removed_at": None, "cleared_at": None, "digest": 0}
-                | updated
+        self._results: dict[str, list[Any]] = {
+            "sites/digests": [],
+            "sites/changed": [
+                (f"site_{n}", f"tenant_{n % 100}", [f"s{n}.example"], f"Site {n}", 0, 0, False, False)
                 for n in range(SITES)
             ],
-            "keys/list": [
-                {"id": f"key_{n}", "tenant": f"tenant_{n % 100}", "token_sha256": hash_token(token_of(n))}
-                | {"scope": "read", "site_id": f"site_{n}", "expires_at": None, "revoked_at": None, "digest": 0}
-                | updated
+            "keys/changed": [
+                (f"key_{n}", f"tenant_{n % 100}", hash_token(token_of(n)), "read", f"site_{n}", None, None, 0)
                 for n in range(SITES)
             ],
-            "sites/digests": [{"sites": 0, "keys": 0}],
             "salts/list": [],
         }
         newest = f"{LAST_MICROSECOND - int(time.time() * 1_000_000):016}"

@@ -40,6 +40,7 @@ VARIABLES = {
     "PULSEHOUSE_TEST_CLUSTER_URLS": "what runs on a cluster named pulsehouse; the nodes' addresses, with commas",
     "PULSEHOUSE_TEST_KEEPER_URL": "the making of tables with replicas, on a server with Keeper",
     "PULSEHOUSE_TEST_CLUSTER_NODES": "a shard that is stopped; JSON, the `pid` of each node",
+    "PULSEHOUSE_TEST_CLUSTER_CLICKHOUSE": "the way to a cluster, on servers that are started for it",
     "PULSEHOUSE_TEST_FAULTS_CLICKHOUSE": "the fault harness (deep), which starts a ClickHouse of its own",
     "PULSEHOUSE_TEST_USERS_CLICKHOUSE": "what analysts see, on a ClickHouse with users of its own",
     "PULSEHOUSE_TEST_ACCESS_LOG": "the access log of a real website",
@@ -105,14 +106,26 @@ def pytest_collection_finish() -> None:
     spare_garbage_collector()
 
 
+SHORT = "not deep and not beside_server"
+FORMS = {
+    SHORT: (
+        "short",
+        3,
+        "the server, and the embedded engine where no difference can be",
+        "make test-embedded, test-deep",
+    ),
+    "beside_server and not deep": ("short", 2, "the embedded engine", "make test, test-deep"),
+    "deep": ("long", 6, "both", "make test, test-embedded"),
+}
+"""What runs, about how many minutes it takes, on which engines beside a server, and what runs the rest; by marks."""
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """What will run, on which engines, about how long; what will not, and how to run it."""
     server = config.stash[SERVER]
-    deep = config.option.markexpr == "deep"
-    form, minutes, others = ("long", 6, "make test") if deep else ("short", 3, "make test-deep")
+    form, minutes, engines, others = FORMS.get(config.option.markexpr, FORMS[SHORT])
     lines = [f"tests: the {form} forms, about {minutes} minutes for all on 2 idle cores; the others: {others}"]
     if server:
-        engines = "the embedded engine" if deep else "the server, and the embedded engine where no difference can be"
         lines.append(f"clickhouse: {engines}; the server is at {server.rpartition('@')[2]}")
     else:
         lines.append(
@@ -128,11 +141,13 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that uses the service once per engine; once where the engine makes no difference.
 
-    Beside a server, the embedded engine is for the long forms: what it does otherwise is seen there.
+    Beside a server, the embedded engine is for a run of its own (`make test-embedded`) and for the long forms.
     """
     if "engine_name" in metafunc.fixturenames:
         both = metafunc.config.stash[SERVER] and not metafunc.definition.get_closest_marker("any_engine")
-        names: list[Any] = ["server", pytest.param("embedded", marks=pytest.mark.deep)] if both else ["embedded"]
+        names: list[Any] = (
+            ["server", pytest.param("embedded", marks=pytest.mark.beside_server)] if both else ["embedded"]
+        )
         if metafunc.config.stash[CLUSTER] and metafunc.definition.get_closest_marker("cluster"):
             names.append("cluster")
         metafunc.parametrize("engine_name", names, scope="module")

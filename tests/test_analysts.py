@@ -11,7 +11,7 @@ import pytest
 from app.domain.analysts import make_analyst
 from app.domain.sites import site_key
 from app.settings import Settings
-from app.store.analysts import ADD, REMOVE, ROLE
+from app.store.analysts import ADD, COPY, REMOVE, ROLE
 from app.store.engine import EngineError
 from app.store.statements import Statement, load_statements, with_identifiers
 from app.store.versions import shows_hidden_keys
@@ -47,10 +47,9 @@ HOSTILE_NAMES = [
 async def test_the_statements_are_understood_whatever_the_database_is_called(make_api: MakeApi, database: str) -> None:
     api = await make_api()
     fetch = api.store.engine.fetch
-    for name in (*ADD, *REMOVE):
-        statement = with_identifiers(
-            STATEMENTS[f"analysts/{name}"], {"database": database, "analyst": "ann", "service": database}
-        )
+    names = {"database": database, "own": database, "sites": database, "analyst": "ann", "service": database}
+    for name in (*ADD, *REMOVE, *COPY):
+        statement = with_identifiers(STATEMENTS[f"analysts/{name}"], names)
         given = {"name": "ann", "tenant": "acme", "password_sha256": "0" * 64}
         used = {name: value for name, value in given.items() if f"{{{name}:String}}" in statement.text}
         assert await fetch(Statement("test", f"EXPLAIN AST {statement.text}"), used), name
@@ -165,10 +164,19 @@ def test_what_is_printed_needs_no_database() -> None:
     )
 
 
-def test_on_a_cluster_there_are_no_analysts() -> None:
-    cluster = {"clickhouse_url": "http://x@127.0.0.1:1/stats", "clickhouse_cluster": "stats"}
-    for command in (("add", "ann", "--tenant", "acme"), ("add", "ann", "--tenant", "acme", "--apply"), ("role",)):
-        assert "PULSEHOUSE_CLICKHOUSE_CLUSTER" in refused(run_here("analyst", *command, **cluster), 1)
+def test_what_is_printed_for_a_cluster_says_where_each_part_is_to_run() -> None:
+    settings = {"clickhouse_url": "http://x@127.0.0.1:1/stats,http://x@127.0.0.1:2/stats", "clickhouse_cluster": "all"}
+    printed = run_here("analyst", "add", "ann", "--tenant", "acme", **settings).stdout
+    everywhere, first = printed.split("-- On one node of the first shard:\n")
+    assert everywhere.startswith("-- On every node of the cluster:\nUSE `stats`;\n")
+    assert "CREATE ROW POLICY OR REPLACE pulsehouse_analyst ON `stats_local`.signals" in everywhere
+    assert "site_id IN (SELECT id FROM `stats_local`.`analyst_sites`)" in everywhere
+    assert "SELECT ON `stats`.live_pages" in everywhere
+    assert "CREATE USER `ann` " in everywhere
+    assert first.startswith("USE `stats_local`;\n")
+    assert "INSERT INTO analysts" in first
+    removed = run_here("analyst", "remove", "ann", **settings).stdout
+    assert removed.index("DELETE FROM analysts") < removed.index("-- On every node") < removed.index("DROP USER")
 
 
 # What they see.

@@ -1,7 +1,9 @@
 """Sites and keys in each worker's memory: what has changed is known, however long its machine stood still."""
 
+import json
 import time
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from app.domain.keys import hash_token
 from app.settings import Settings
 from app.store.statements import Statement, load_statements
-from app.store.tenants import EVER, LOOK_OVER_EVERY_S, Tenants
+from app.store.tenants import LOOK_OVER_EVERY_S, Tenants
 from tests.conftest import Api, MakeApi
 
 TOKEN = "ph_live_test"
@@ -27,7 +29,7 @@ async def write_site(api: Api, site_id: str, hours_ago: int) -> None:
 async def write_key(api: Api, hours_ago: int, *, revoked: bool = False) -> None:
     await api.execute(
         "INSERT INTO api_keys (id, tenant, token_sha256, scope, created_at, revoked_at, updated_at) "
-        f"SELECT 'key_1', 'acme', '{hash_token(TOKEN)}', 'read', now64(3) - toIntervalHour({hours_ago}) AS t, "
+        f"SELECT 'key_1', 'acme', '{hash_token(TOKEN).hex()}', 'read', now64(3) - toIntervalHour({hours_ago}) AS t, "
         f"{'t' if revoked else 'NULL'}, t"
     )
 
@@ -92,18 +94,18 @@ async def test_a_worker_that_knows_all_reads_no_more_than_what_is_new(
     (key, *_) = await api.store.tenants.list_keys()
     await api.store.tenants.revoke_key(key.id)
     read: list[str] = []
-    fetch = api.store.engine.fetch
 
     async def noting(statement: Statement, parameters: Any = None) -> bytes:
-        read.append(f"{statement.name} {'all' if (parameters or {}).get('since') == EVER else ''}".strip())
-        return await fetch(statement, parameters)
+        read.append(statement.name)
+        return await api.store.engine.fetch(statement, parameters)
 
-    worker = Tenants(api.store.engine, load_statements(), max_age_s=5)
+    worker = Tenants(Mock(fetch=noting), load_statements(), max_age_s=5)
     await worker.refresh()
-    monkeypatch.setattr(api.store.engine, "fetch", noting)
+    assert read == ["sites/digests", "sites/in_buckets", "keys/in_buckets", "sites/changed", "keys/changed"]
+    read.clear()
     let_pass(monkeypatch, LOOK_OVER_EVERY_S)
     await worker.refresh()
-    assert read == ["sites/list", "keys/list", "sites/digests"]
+    assert read == ["sites/digests", "sites/changed", "keys/changed"]
 
 
 @pytest.mark.parametrize("written", ["site\\ta", "site\\na", "site\\ra"])
@@ -119,3 +121,30 @@ async def test_a_site_whose_id_is_no_text_is_left_out_and_spoils_no_others_answe
     assert await poll(api, written.encode().decode("unicode_escape")) == 403
     assert await poll(api, "site_b") == 200
     assert caplog.messages == [f"site '{written}' is left out: its id has characters that are not printable"]
+
+
+async def test_what_a_worker_missed_is_read_in_pages_of_its_buckets_alone(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        await write_site(api, f"site_{number}", 3)
+    monkeypatch.setattr("app.store.tenants.PAGE_ROWS", 8)
+    pages: list[int] = []
+
+    async def counting(statement: Statement, parameters: Any = None) -> bytes:
+        found = await api.store.engine.fetch(statement, parameters)
+        if statement.name == "sites/in_buckets":
+            pages.append(len(json.loads(found)["data"]))
+        return found
+
+    worker = Tenants(Mock(fetch=counting), load_statements(), max_age_s=5)
+    await worker.refresh()
+    assert (sum(pages), max(pages) <= 8) == (22, True)  # with the two that there were
+    pages.clear()
+    await write_site(api, "site_7", 2)  # committed late, or by a clock that has stepped back
+    await worker.refresh()
+    assert pages == []
+    let_pass(monkeypatch, LOOK_OVER_EVERY_S)
+    await worker.refresh()
+    assert pages == [1]
+    assert worker.site("site_7") is not None

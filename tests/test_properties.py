@@ -327,7 +327,7 @@ class Traffic(RuleBasedStateMachine):
 
 
 @pytest.mark.cluster
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(300 + 10 * HISTORIES)
 @pytest.mark.parametrize("histories", [3, pytest.param(HISTORIES, marks=pytest.mark.deep)])
 def test_answers_are_those_of_the_model(world: World, histories: int) -> None:
     machine = cast(type[Traffic], type("TrafficOfThisEngine", (Traffic,), {"world": world}))

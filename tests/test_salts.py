@@ -97,7 +97,7 @@ async def test_a_deletion_that_does_not_end_costs_no_poll(make_api: MakeApi, mon
 
     async def counting(statement: Statement, parameters: Any = None) -> bytes:
         nonlocal refreshes
-        refreshes += statement.name == "sites/list"
+        refreshes += statement.name == "sites/changed"
         return await fetch(statement, parameters)
 
     async def never(statement: Statement, parameters: Any = None, *_: Any, **__: Any) -> None:

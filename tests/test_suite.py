@@ -26,7 +26,7 @@ def test_a_run_says_what_it_will_do_and_what_it_leaves_out() -> None:
     )
     said = run.stdout.splitlines()
     assert said[2].startswith("tests: the short forms, about ")
-    assert said[2].endswith("; the others: make test-deep")
+    assert said[2].endswith("; the others: make test-embedded, test-deep")
     assert said[3] == (
         "clickhouse: the server, and the embedded engine where no difference can be; "
         "the server is at clickhouse.test:8123/default"

@@ -21,6 +21,7 @@ from granian.server.embed import Server as EmbeddedServer
 from app.cli.database import own_folder
 from app.cli.explain import explain
 from app.domain.errors import Refusal, StartupError
+from app.http.requests import READ_WITHIN_S
 from app.log import GRANIAN_LOGGING
 from app.process import spare_garbage_collector
 from app.settings import Settings
@@ -173,8 +174,10 @@ async def serve_here(
         server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait(tasks, timeout=limit_s) if tasks else None
         # Not for the connections alone: an answer that is not read would hold it back.
-        done = asyncio.create_task(work.requests.done())
-        await asyncio.wait([serving, done], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        read = asyncio.create_task(work.requests.read())
+        await asyncio.wait([serving, read], timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        # Requests learn a moment later that their connections have ended; cancelled before, they would log an error.
+        await asyncio.wait([asyncio.create_task(work.requests.ended())], timeout=READ_WITHIN_S)
     finally:
         await store.close(min(limit_s, settings.shutdown_timeout_ms / 1000))
     if store.ended.is_set():

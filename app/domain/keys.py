@@ -24,7 +24,7 @@ class ApiKey(msgspec.Struct, frozen=True):
 
     id: str
     tenant: str
-    token_sha256: str
+    token_sha256: bytes
     scope: str
     site_id: str
     """The one site the key is bound to; empty for every site of the tenant."""
@@ -75,6 +75,6 @@ def new_token(scope: str) -> str:
     return (PUBLIC_TOKEN_PREFIX if scope == "public" else TOKEN_PREFIX) + secrets.token_urlsafe(24)
 
 
-def hash_token(token: str) -> str:
-    """SHA-256 of a token, lower-case hex. A token is random, so a slow password hash would add nothing."""
-    return hashlib.sha256(token.encode()).hexdigest()
+def hash_token(token: str) -> bytes:
+    """SHA-256 of a token. A token is random, so a slow password hash would add nothing."""
+    return hashlib.sha256(token.encode()).digest()

@@ -29,7 +29,7 @@ class Requests:
     def __init__(self, too_many_delay_s: float) -> None:
         self._too_many_delay_s = too_many_delay_s
         self._under_way = 0
-        self._ended = asyncio.Event()
+        self._one_ended = asyncio.Event()
         # Looking a metric up by its labels costs more than counting.
         self._counters: dict[tuple[str, str, int], Any] = {}
         self._histograms: dict[str, Any] = {}
@@ -55,15 +55,19 @@ class Requests:
                 await app(scope, receive, note)
             finally:
                 self._under_way -= 1
-                self._ended.set()
+                self._one_ended.set()
 
         return count
 
-    async def done(self) -> None:
-        """Return when nothing is under way, and the last answers have had the time to be read."""
+    async def ended(self) -> None:
+        """Return when nothing is under way."""
         while self._under_way:
-            self._ended.clear()
-            await self._ended.wait()
+            self._one_ended.clear()
+            await self._one_ended.wait()
+
+    async def read(self) -> None:
+        """Return when nothing is under way, and the last answers have had the time to be read."""
+        await self.ended()
         await asyncio.sleep(READ_WITHIN_S)
 
     def _note(self, scope: Any, status: int, seconds: float) -> None:

@@ -62,7 +62,7 @@ class Administration:
                 addition = await self._tenants.add_sites(sites, number)
                 added = await self._tenants.find_sites(ids)
                 if all(site_id in added and added[site_id].addition == addition for site_id in ids):
-                    await self._tenants.refresh()
+                    await self._tenants.refresh_known()
                     return [added[site_id] for site_id in ids]
                 await asyncio.sleep(random.uniform(0, PAUSE_S))
         raise Unavailable
@@ -75,7 +75,7 @@ class Administration:
             row = await self.find_site(tenant, site_id)
             changed = change_site(row, domains, name)
             await self._tenants.set_site(site_id, list(changed.domains), changed.name)
-            await self._tenants.refresh()
+            await self._tenants.refresh_known()
         return await self.find_site(tenant, site_id)
 
     async def remove_site(self, tenant: str | None, site_id: str) -> None:
@@ -83,7 +83,7 @@ class Administration:
         async with self._changing:
             await self.find_site(tenant, site_id)
             await self._tenants.remove_site(site_id)
-            await self._tenants.refresh()
+            await self._tenants.refresh_known()
 
     async def list_keys(self, tenant: str | None) -> list[ApiKeyRow]:
         """The keys, oldest first, revoked and expired ones included."""
@@ -96,7 +96,7 @@ class Administration:
         if site_id:
             await self.find_site(tenant, site_id)
         key_id, token = await self._tenants.create_key(tenant, scope, site_id, expires_days)
-        await self._tenants.refresh()
+        await self._tenants.refresh_known()
         return next(row for row in await self._tenants.list_keys(tenant) if row.id == key_id), token
 
     async def revoke_key(self, tenant: str | None, key_id: str) -> None:
@@ -104,4 +104,4 @@ class Administration:
         if not any(row.id == key_id for row in await self._tenants.list_keys(tenant)):
             raise NotFound
         await self._tenants.revoke_key(key_id)
-        await self._tenants.refresh()
+        await self._tenants.refresh_known()

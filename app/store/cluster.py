@@ -74,6 +74,18 @@ class Node:
         self.prepared = False
         """Its tables are as they must be; not known of one that could not be reached since: it may be another."""
 
+    @property
+    def name(self) -> str:
+        """Its address, for people."""
+        return self.whole.name.removesuffix(f"/{self.whole.database}")
+
+    @property
+    def reached(self) -> Engine:
+        """The engine of one that has answered. Raises EngineError."""
+        if not self.prepared:
+            raise EngineError(None, written=False, detail="does not answer")
+        return self.whole
+
 
 class Cluster:
     """The nodes of a cluster."""

@@ -4,12 +4,12 @@
 --          (users_without_row_policies_can_read_rows = false). The service would then answer zero; so this one comes first.
 -- Serves   `pulsehouse analyst add`, `pulsehouse analyst role`
 -- Reads    sites (0001), signals (0004), visitor_minutes (0005), analysts (0012)
--- Params   database  Identifier  where the tables are
---          service   Identifier  the service's own user
+-- Params   own      Identifier  where the tables with the rows are: on a cluster those of the node
+--          service  Identifier  the service's own user
 CREATE ROW POLICY OR REPLACE pulsehouse_all_rows ON
-    {database:Identifier}.analysts,
-    {database:Identifier}.sites,
-    {database:Identifier}.signals,
-    {database:Identifier}.visitor_minutes
+    {own:Identifier}.analysts,
+    {own:Identifier}.sites,
+    {own:Identifier}.signals,
+    {own:Identifier}.visitor_minutes
 USING 1
 TO {service:Identifier}, pulsehouse_analyst

@@ -4,6 +4,7 @@
 --          users, and the user who asks are left out.
 -- Serves   `pulsehouse analyst audit`
 -- Reads    analysts (0012), and who may what, for which a right is needed: SHOW ACCESS
+-- Params   own  String  the database of the tables with the rows: on a cluster those of the node that is asked
 -- Returns  finding   no_policy: the tables of which they see all rows; open_view: a view that reads with another user's rights;
 --                    more_than_reading: the rights that a user with a policy has besides; no_tenant: an analyst who
 --                    sees nothing; no_user: whose rows nobody sees; several_tenants: whose rows one analyst sees
@@ -32,18 +33,19 @@ WITH
     tables_here AS
     (
         SELECT
+            database,
             name,
             engine LIKE '%MergeTree' AS holds_rows,
             match(create_table_query, 'SQL SECURITY (DEFINER|NONE)') OR definer != '' AS is_open
         FROM system.tables
-        WHERE database = currentDatabase()
+        WHERE database IN (currentDatabase(), {own:String})
     ),
     readable AS
     (
         SELECT DISTINCT rights.who AS who, tables_here.name AS table, holds_rows, is_open
         FROM rights CROSS JOIN tables_here
         WHERE access IN ('ALL', 'SELECT')
-          AND rights.database IN ('', currentDatabase())
+          AND rights.database IN ('', tables_here.database)
           AND rights.table IN ('', tables_here.name)
           AND who NOT IN (SELECT who FROM administrators)
           AND who != currentUser()
@@ -52,7 +54,7 @@ WITH
     (
         SELECT table, apply_to_all, apply_to_list, apply_to_except
         FROM system.row_policies
-        WHERE database = currentDatabase() AND ifNull(select_filter, '') != '1' -- which hides nothing
+        WHERE database = {own:String} AND ifNull(select_filter, '') != '1' -- which hides nothing
     ),
     named AS
     (
@@ -96,7 +98,7 @@ FROM
     UNION ALL
     SELECT 'no_user', name, arrayStringConcat(arraySort(groupArray(tenant)), ', ')
     FROM analysts
-    WHERE name NOT IN (SELECT name FROM system.users)
+    WHERE name GLOBAL NOT IN (SELECT name FROM system.users) -- those of the node that is asked
     GROUP BY name
     UNION ALL
     SELECT 'several_tenants', name, arrayStringConcat(arraySort(groupUniqArray(tenant)), ', ')

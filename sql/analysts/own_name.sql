@@ -2,7 +2,7 @@
 --
 -- Serves   `pulsehouse analyst add`, `pulsehouse analyst role`
 -- Reads    analysts (0012)
--- Params   database  Identifier  where the tables are
-CREATE ROW POLICY OR REPLACE pulsehouse_analyst ON {database:Identifier}.analysts
+-- Params   own  Identifier  where the tables with the rows are: on a cluster those of the node
+CREATE ROW POLICY OR REPLACE pulsehouse_analyst ON {own:Identifier}.analysts
 AS RESTRICTIVE USING name = currentUser()
 TO pulsehouse_analyst

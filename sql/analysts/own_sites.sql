@@ -4,7 +4,7 @@
 --          are looked up where the analyst is.
 -- Serves   `pulsehouse analyst add`, `pulsehouse analyst role`
 -- Reads    analysts (0012), sites (0001)
--- Params   database  Identifier  where the tables are
-CREATE ROW POLICY OR REPLACE pulsehouse_analyst ON {database:Identifier}.sites
-AS RESTRICTIVE USING tenant IN (SELECT tenant FROM {database:Identifier}.analysts WHERE name = currentUser())
+-- Params   own  Identifier  where the tables with the rows are: on a cluster those of the node
+CREATE ROW POLICY OR REPLACE pulsehouse_analyst ON {own:Identifier}.sites
+AS RESTRICTIVE USING tenant IN (SELECT tenant FROM {own:Identifier}.analysts WHERE name = currentUser())
 TO pulsehouse_analyst

@@ -15,7 +15,8 @@ SELECT
     concat(database, '.', name) AS name,
     engine_full AS engine,
     multiIf(
-        database = {own:String} AND tables.engine LIKE '%MergeTree' AND startsWith(tables.engine, 'Replicated') != {replicated:Bool},
+        database = {own:String} AND tables.engine LIKE '%MergeTree' AND startsWith(tables.engine, 'Replicated') != {replicated:Bool}
+            AND tables.name != 'analyst_sites' AND NOT startsWith(tables.name, '.'), -- each node's own copy, and the next one
         if({replicated:Bool}, 'replicated', 'not replicated'),
         database = {whole:String} AND {cluster:String} = '' AND tables.engine = 'Distributed',
         'a table of its own: name the cluster in PULSEHOUSE_CLICKHOUSE_CLUSTER',

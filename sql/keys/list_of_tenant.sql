@@ -3,9 +3,18 @@
 -- Serves   /api/keys
 -- Reads    api_keys (0002)
 -- Params   tenant  String  whose keys
--- Returns  id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at, updated_at (RFC 3339, UTC)
+-- Returns  id, tenant, token_sha256 (base64), scope, site_id, created_at, expires_at, revoked_at, updated_at (RFC 3339, UTC)
 -- Order    created_at, id
-SELECT id, tenant, token_sha256, scope, site_id, created_at, expires_at, revoked_at, updated_at
+SELECT
+    id,
+    tenant,
+    base64Encode(unhex(token_sha256)) AS token_sha256,
+    scope,
+    site_id,
+    created_at,
+    expires_at,
+    revoked_at,
+    updated_at
 FROM api_keys FINAL
 WHERE tenant = {tenant:String}
 ORDER BY created_at, id

@@ -10,12 +10,13 @@ import shlex
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from app.store.analysts import ROLE
+from app.store.analysts import COPY, ROLE
+from app.store.cluster import OWN
 from app.store.statements import load_statements, with_identifiers
 from tests.kit.ports import free_port
 from tests.kit.waiting import wait_until
@@ -25,22 +26,27 @@ PASSWORD = "x"
 _STATEMENTS = load_statements()
 
 
-def text_of(name: str) -> str:
-    return with_identifiers(_STATEMENTS[f"analysts/{name}"], {"database": DATABASE}).text.replace("`", "")
+ON_CLUSTER = {"database": DATABASE, "own": DATABASE + OWN, "sites": "analyst_sites"}
+HERE = {"database": DATABASE, "own": DATABASE, "sites": "sites"}
 
 
-def policies() -> dict[str, str]:
+def text_of(name: str, names: Mapping[str, str] = HERE) -> str:
+    return with_identifiers(_STATEMENTS[f"analysts/{name}"], names).text.replace("`", "")
+
+
+def policies(names: Mapping[str, str] = HERE) -> dict[str, str]:
     """Of each table what analysts see of it."""
     found = {}
-    for name in ROLE:
-        if match := re.search(r" ON (?:\w+)\.(\w+)\nAS RESTRICTIVE USING (.+)\nTO", text_of(name)):
+    for name in (*ROLE, *COPY) if names is ON_CLUSTER else ROLE:
+        if match := re.search(r" ON (?:\w+)\.(\w+)\nAS RESTRICTIVE USING (.+)\nTO", text_of(name, names)):
             found[match[1]] = match[2]
     return found
 
 
-def rights() -> list[str]:
+def rights(names: Mapping[str, str] = HERE) -> list[str]:
     """The rights of analysts, as users.xml takes them."""
-    return [f"GRANT {right}" for right in re.findall(r"^    (SELECT.* ON [\w.]+)", text_of("rights"), re.MULTILINE)]
+    text = text_of("rights", names) + (text_of("cluster/rights", names) if names is ON_CLUSTER else "")
+    return [f"GRANT {right}" for right in re.findall(r"^    (SELECT.* ON [\w.]+)", text, re.MULTILINE)]
 
 
 def limits() -> str:
@@ -54,11 +60,11 @@ def limits() -> str:
     return f"{''.join(values)}<constraints>{''.join(constraints)}</constraints>"
 
 
-def users_xml(analysts: list[str], others: Mapping[str, str]) -> str:
+def users_xml(analysts: list[str], others: Mapping[str, str], names: Mapping[str, str] = HERE) -> str:
     """A users.xml with an administrator, these analysts, and other users with what is in their elements."""
-    granted = "".join(f"<query>{right}</query>" for right in rights())
-    filters = "".join(f"<{table}><filter>{escape(text)}</filter></{table}>" for table, text in policies().items())
-    as_analyst = f"<grants>{granted}</grants><databases><{DATABASE}>{filters}</{DATABASE}></databases>"
+    granted = "".join(f"<query>{right}</query>" for right in rights(names))
+    filters = "".join(f"<{table}><filter>{escape(text)}</filter></{table}>" for table, text in policies(names).items())
+    as_analyst = f"<grants>{granted}</grants><databases><{names['own']}>{filters}</{names['own']}></databases>"
     users = "".join(
         f"<{name}><password>{PASSWORD}</password><networks><ip>::/0</ip></networks><profile>analyst</profile>"
         f"<quota>default</quota>{what}</{name}>"
@@ -105,12 +111,16 @@ class UsersServer:
 
 
 @contextmanager
-def users_server(command: str, folder: Path, users: str) -> Iterator[UsersServer]:
-    """Run a server by a command with {port}, {path} and {users} in it, for a while."""
-    file = folder / "users.xml"
-    file.write_text(users, encoding="utf-8")
+def users_server(
+    command: str, folder: Path, users: str, *, config: str = "<clickhouse></clickhouse>", tcp_port: int = 0
+) -> Iterator[UsersServer]:
+    """Run a server by a command with {port}, {tcp_port}, {path}, {users} and {config} in it, for a while."""
+    files = {"users": folder / "users.xml", "config": folder / "config.xml"}
+    files["users"].write_text(users, encoding="utf-8")
+    files["config"].write_text(config, encoding="utf-8")
     port = free_port()
-    filled = command.format(port=port, path=shlex.quote(str(folder / "data")), users=shlex.quote(str(file)))
+    paths = {name: shlex.quote(str(path)) for name, path in {**files, "path": folder / "data"}.items()}
+    filled = command.format(port=port, tcp_port=tcp_port or free_port(), **paths)
     process = subprocess.Popen(
         f"exec {filled.removeprefix('exec ')}", shell=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -121,3 +131,21 @@ def users_server(command: str, folder: Path, users: str) -> Iterator[UsersServer
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def users_cluster(command: str, folder: Path, users: Sequence[str], *, secret: str) -> Iterator[list[UsersServer]]:
+    """Run a shard for each users.xml, of a cluster named as the database; without `secret` they ask as `default`."""
+    tcp_ports = [free_port() for _ in users]
+    replicas = "".join(
+        f"<shard><replica><host>127.0.0.1</host><port>{port}</port></replica></shard>" for port in tcp_ports
+    )
+    known = f"<secret>{secret}</secret>" if secret else ""
+    config = f"<clickhouse><remote_servers><{DATABASE}>{known}{replicas}</{DATABASE}></remote_servers></clickhouse>"
+    with ExitStack() as servers:
+        running = []
+        for number, (port, of_node) in enumerate(zip(tcp_ports, users, strict=True)):
+            (folder / str(number)).mkdir(parents=True)
+            server = users_server(command, folder / str(number), of_node, config=config, tcp_port=port)
+            running.append(servers.enter_context(server))
+        yield running
