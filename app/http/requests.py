@@ -1,5 +1,4 @@
-"""Counts requests: those under way, and by route, method and status, with the time until each answer began. Holds back
-the answers to those that are too many."""
+"""Counts requests: those under way, and by route, method and status; holds back the answers to those too many."""
 
 import asyncio
 import time
