@@ -1,6 +1,5 @@
 """Who is calling, and what for: the key of the token, the site asked for, the address behind trusted proxies."""
 
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import litestar
@@ -12,7 +11,7 @@ from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.domain.sites import Site
 from app.domain.visitors import plain_address
 from app.http.rate_limit import Allowance
-from app.http.turns import Turns
+from app.http.turns import Turn, Turns
 from app.store.store import Store
 from app.store.tenants import Tenants
 
@@ -38,9 +37,9 @@ class Caller:
         if requests > 0:
             self._allowance.spend(self.key.id, requests)
 
-    def turn(self) -> AbstractAsyncContextManager[None]:
+    def turn(self) -> Turn:
         """A turn to poll. Raises Unavailable, on entering, when the key has too many polls before it."""
-        return self._turns.of(self.key.id)
+        return Turn(self._turns, self.key.id)
 
     def readable(self, site_id: str) -> Site:
         """Return a site that the caller may read. Raises AccessDenied, the same where there is none."""
