@@ -29,11 +29,13 @@ from app.http.public import public_handlers
 from app.http.rate_limit import Allowance, RateLimit
 from app.http.realtime import realtime_handlers
 from app.http.reference import reference_handler
+from app.http.requests import Requests
 from app.http.site_changes import site_change_handlers
 from app.http.sites import site_handlers
 from app.http.static import STATIC_HANDLERS
 from app.http.stream import Streams, stream_handlers
 from app.http.track import track_handlers
+from app.http.turns import Turns
 from app.http.work import Work
 from app.log import configure_logging
 from app.parts import Parts, create_cluster, create_server_engine
@@ -103,12 +105,14 @@ def create_work(settings: Settings, store: Store) -> Work:
             lifetime_s=settings.stream_lifetime_ms / 1000,
             max_sites=settings.stream_max_sites,
         ),
+        Requests(settings.too_many_delay_ms / 1000),
     )
 
 
 def create_handlers(settings: Settings, store: Store, work: Work) -> list[HTTPRouteHandler]:
     """Every endpoint."""
-    callers = Callers(store, Allowance(settings.key_max_requests_per_minute))
+    turns = Turns(settings.key_max_concurrent_polls, settings.query_timeout_ms / 1000)
+    callers = Callers(store, Allowance(settings.key_max_requests_per_minute), turns)
     rate_limit = RateLimit(settings.track_max_signals_per_minute)
     handlers = [
         *realtime_handlers(store, callers),

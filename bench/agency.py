@@ -51,8 +51,12 @@ def measure(url: str, report: "Report", *, quick: bool) -> None:
             wrk(service.url, "poll", connections=32, seconds=2)
             _batches(service, database, report, rounds, seconds)
             _overviews(service, report, 10 if quick else 40)
-        with serve(database.url) as service, steady_writer(service, sites=SITES):
-            _neighbour(service, report, rounds, seconds)
+        with (
+            serve(database.url) as service,
+            serve(database.url, key_max_requests_per_minute=1_000) as refusing,
+            steady_writer(service, sites=SITES),
+        ):
+            _neighbour(service, refusing, report, rounds, seconds)
         _pushed_or_polled(database, report, *((500, 10) if quick else (DASHBOARDS, 30)))
         _streams(database, report, *((1_000, 10) if quick else (STREAMS, 40)))
 
@@ -128,21 +132,34 @@ def _overviews(service: Service, report: "Report", times: int) -> None:
     report.tell("P10", "bytes of it, compressed", [len(packed)])
 
 
-def _neighbour(service: Service, report: "Report", rounds: int, seconds: float) -> None:
-    """Polls of one tenant, one after the other, alone and beside 256 connections of another tenant's one key."""
+def _neighbour(service: Service, refusing: Service, report: "Report", rounds: int, seconds: float) -> None:
+    """Polls of one tenant, one after the other: alone, and beside 256 connections of another tenant's one key, which
+    are answered, or refused as beyond their limit."""
     site, token = OTHER
-    connection = _Connection(service, token)
-    found: dict[bool, list[float]] = {False: [], True: []}
+    found: dict[str, list[float]] = {"alone": [], "answered": [], "refused": []}
+    rates, used = [], []
     for _ in range(rounds):
-        for beside in found:
-            with concurrent.futures.ThreadPoolExecutor() as beside_this:
-                if beside:
-                    beside_this.submit(wrk, service.url, "poll_one_key", connections=256, seconds=seconds + 1)
+        for beside, p99_ms in found.items():
+            asked = refusing if beside == "refused" else service
+            connection = _Connection(asked, token)
+            with concurrent.futures.ThreadPoolExecutor() as loader:
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                if beside != "alone":
+                    load = loader.submit(wrk, asked.url, "poll_one_key", connections=256, seconds=seconds + 1)
                 time.sleep(1)
-                found[beside].append(_p99_ms(connection, site, seconds))
-    report.tell("P10", "ms, p99 of a tenant's polls", found[False])
-    report.tell("P10", "the same beside one key of another tenant over 256 connections", found[True])
-    report.at_most("P10", "the latter / the former", ratios(found[True], found[False]), 3)
+                p99_ms.append(_p99_ms(connection, site, seconds))
+            if beside == "answered":
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+                passed = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                used.append(round(passed / (seconds + 1), 3))
+                rates.append(load.result().requests_per_s)
+    report.tell("P10", "ms, p99 of a tenant's polls", found["alone"])
+    report.tell("P10", "the same beside one key of another tenant over 256 connections", found["answered"])
+    report.at_most("P10", "the latter / the former", ratios(found["answered"], found["alone"]), 3)
+    report.tell("P10", "polls per second that this key is answered", rates)
+    report.tell("P10", "cores that wrk takes for them", used)
+    report.tell("P10", "ms, p99 beside such a key that is refused", found["refused"])
+    report.at_most("P10", "the same / alone", ratios(found["refused"], found["alone"]), 3)
 
 
 def _p99_ms(connection: _Connection, site: str, seconds: float) -> float:
@@ -213,8 +230,9 @@ def _streams(database: Database, report: "Report", streams: int, seconds: float)
     report.tell("P10", f"ms from a 200 to the event, median, {what}", [found["p50_ms"]])
     report.at_most("P10", "ms from a 200 to the event, p99", [found["p99_ms"]], 2_000)
     report.tell("P10", "events per second", [found["events_per_s"]])
-    lost = found["missing"] + found["ended"] + found["errors"]
-    report.at_most("P10", "signals missing in a stream, streams that ended, errors", [lost], 0)
+    report.at_most("P10", f"signals missing in a stream, of {found['awaited']:,} awaited", [found["missing"]], 0)
+    report.at_most("P10", "streams that ended", [found["ended"]], 0)
+    report.at_most("P10", "events that tell of an error", [found["errors"]], 0)
     report.at_most("P10", "kB of the worker for each stream", [round(1000 * (after_mb - before_mb) / streams, 1)], 30)
     for name, value in zip(("worker", "ClickHouse"), cores(), strict=True):
         report.tell("P10", f"cores of {name} meanwhile", [round(value, 2)])

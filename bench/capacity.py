@@ -20,10 +20,10 @@ from bench.results_page import number, table
 class Costs(msgspec.Struct, frozen=True):
     """What the parts cost, in milliseconds of one core of the machine that serves them, as measured on an EPYC."""
 
-    statement_ms: float = 8.0
+    statement_ms: float = 12.0
     """Of ClickHouse: a realtime statement, without its sites (`python -m bench.cluster`, as what follows)."""
-    site_ms: float = 0.09
-    """Each site of it, with 50 active visitors."""
+    site_ms: float = 0.12
+    """Each site of it (`make bench`: 1,000 take 121 ms; of a statement for tens it is up to twice as much)."""
     shard_ms: float = 7.0
     """What a statement through a Distributed table costs more."""
     insert_ms: float = 40.0
@@ -121,12 +121,10 @@ def costs_of(run: Run) -> Costs:
     """The costs on one machine in a run, and what a lane of the cluster costs more."""
     alone, lane, of_cluster = {point.what: point for point in run.alone.points}, run.alone.lane, run.cluster.lane
     polls, singles, batches = alone.values()
-    site_ms = max(0.0, lane.sites_20.cpu_ms - lane.site.cpu_ms) / 19
     signal_ms = max(0.0, batches.clickhouse_us / 1000 - lane.insert.cpu_ms / batches.together)
     return Costs(
-        # By the load itself: statements beside each other cost more than one alone.
-        statement_ms=max(0.0, polls.clickhouse_us / 1000 - site_ms) * polls.together,
-        site_ms=site_ms,
+        statement_ms=lane.site.cpu_ms,
+        site_ms=max(0.0, polls.clickhouse_us / 1000 - lane.site.cpu_ms / polls.together),
         shard_ms=of_cluster.site.cpu_ms - lane.site.cpu_ms,
         insert_ms=max(0.0, singles.clickhouse_us / 1000 - signal_ms) * singles.together,
         shard_insert_ms=of_cluster.insert.cpu_ms - lane.insert.cpu_ms,

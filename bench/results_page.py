@@ -76,9 +76,18 @@ def shards(runs: dict[str, Any]) -> str:
             ("cluster", f"{count} shard{'s' * (count != '1')}"),
         )
     ]
+    whats = [point["what"] for point in next(iter(runs.values()))["alone"]["points"]]
+    pairs = [list(zip(run["cluster"]["points"], run["alone"]["points"], strict=True)) for run in runs.values()]
+    beside = [
+        [f"{what}: {name}", *(number(ones[at][0][key] / ones[at][1][key]) for ones in pairs)]
+        for key, name in (("per_s", "per second"), ("clickhouse_us", "ClickHouse's CPU for each"))
+        for at, what in enumerate(whats)
+    ]
     loads = ("per_s", "p99_ms", "failed", "together", "api_us", "clickhouse_us", "wrk_us")
     return "\n".join(
         [
+            "As multiples of one machine in the same run, on the same cores.\n",
+            table(["", *(f"{count} shard{'s' * (count != '1')}" for count in runs)], beside, "l" + "r" * len(runs)),
             "Together: polls in a statement, signals in an INSERT. µs: of CPU, for each poll or signal.\n",
             table(
                 ["On", "What", "per s", "p99 ms", "Failed", "Together", "µs, API", "µs, ClickHouse", "µs, wrk"],

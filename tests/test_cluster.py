@@ -11,6 +11,7 @@ import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from app.domain.errors import StartupError
 from app.parts import create_cluster
 from app.settings import Settings
 from app.store import schema
-from app.store.cluster import OWN, replicated
+from app.store.cluster import OWN, Cluster, Node, Place, replicated
 from app.store.migrations import load_migrations
 from app.store.statements import Statement, load_statements
 from app.wiring import create_app, create_store
@@ -351,3 +352,23 @@ async def test_a_server_with_keeper_takes_the_tables_with_replicas(database: str
     finally:
         with connection(url_of(url, "default")) as client:
             client.command(f"DROP DATABASE {database} SYNC")
+
+
+@pytest.mark.any_engine
+async def test_a_look_that_is_cut_short_says_nothing_of_the_nodes() -> None:
+    asked = asyncio.Event()
+
+    async def never(*_: Any) -> bytes:
+        asked.set()
+        await asyncio.Event().wait()
+        return b""
+
+    engine = Mock(fetch=never, database="x")
+    engine.name = "x"
+    node = Node(whole=engine, own=engine)
+    node.place, node.answers, node.prepared = Place(shard=1, replica=1, shards=1, nodes=1, even=True), True, True
+    look = asyncio.create_task(Cluster("pulsehouse", [node], STATEMENTS, replicated=False).look())
+    await asked.wait()
+    look.cancel()
+    await asyncio.wait([look])
+    assert (node.answers, node.prepared) == (True, True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -22,8 +23,9 @@ from tests.kit.waiting import wait_until
 from tests.test_analysts import ATTEMPTS, COMMAND, LIVE, NUMBERS, SPAN, shown
 
 pytestmark = pytest.mark.skipif(
-    "{config}" not in COMMAND,
-    reason="PULSEHOUSE_TEST_USERS_CLICKHOUSE names no command that runs a server with users and a cluster of its own",
+    "{config}" not in COMMAND or "PULSEHOUSE_TEST_CLUSTER_URLS" not in os.environ,
+    reason="runs with the other tests of clusters, where PULSEHOUSE_TEST_USERS_CLICKHOUSE names a command for servers "
+    "with users and a cluster of their own",
 )
 STATEMENTS = load_statements()
 SITES = ("site_acme", "site_rival", "site_1", "site_2", "site_3", "site_4", "site_5", "site_6")
@@ -178,7 +180,7 @@ async def test_an_analyst_is_made_and_removed_on_every_node_and_said_so_by_node(
     assert store.cluster
     noting = [Noting(node) for node in store.cluster.nodes]
     names = [node.name for node in store.cluster.nodes]
-    assert names == [node.url.replace("default:@", "").rpartition("/")[0] for node in nodes]
+    assert names == [node.url.rpartition("@")[2].rpartition("/")[0] for node in nodes]
     assert await store.analysts.add(make_analyst("cyd", "acme")) == [Done(name) for name in names]
     everywhere = [*ROLE[:-3], *COPY[2:], *ROLE[-3:], "user"]
     assert [node.ran for node in noting] == [everywhere, everywhere]
@@ -217,7 +219,7 @@ def test_the_audit_says_on_which_nodes_something_is_so(nodes: list[UsersServer])
         result = run_here("analyst", "audit", "--json", **settings_of(nodes))
         return [one for one in json.loads(result.stdout) if one["finding"] != "shows_hidden_keys"]
 
-    names = [node.url.replace("default:@", "").rpartition("/")[0] for node in nodes]
+    names = [node.url.rpartition("@")[2].rpartition("/")[0] for node in nodes]
     assert audit() == []
     nodes[1].select(f"CREATE VIEW {DATABASE}.leak SQL SECURITY NONE AS SELECT * FROM signals")
     nodes[0].select(f"INSERT INTO {DATABASE}{OWN}.analysts (name, tenant) VALUES ('gone', 'acme')")

@@ -3,7 +3,7 @@
 import json
 import time
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import AsyncMock, Mock
 from urllib.parse import quote
 
 import pytest
@@ -148,3 +148,10 @@ async def test_what_a_worker_missed_is_read_in_pages_of_its_buckets_alone(
     await worker.refresh()
     assert pages == [1]
     assert worker.site("site_7") is not None
+
+
+@pytest.mark.any_engine
+async def test_a_process_that_knows_nothing_reads_nothing_after_a_change_of_its_own() -> None:
+    fetch = AsyncMock()
+    await Tenants(Mock(fetch=fetch), load_statements(), max_age_s=5).refresh_known()
+    assert fetch.await_count == 0

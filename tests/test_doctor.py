@@ -12,9 +12,12 @@ import pytest
 from app.cli.database import own_folder
 from app.domain.findings import Finding
 from app.settings import Settings
+from app.store.checks.examined import Examined
+from app.store.checks.node import check_queues, check_replicas, check_shards
 from app.store.doctor import examine
 from app.store.engine import Engine, EngineError
 from app.store.migrations import load_migrations, migrate
+from app.store.schema import Layout
 from app.store.statements import Statement, load_statements
 from tests.conftest import make_engine
 from tests.kit.databases import new_name
@@ -278,6 +281,7 @@ async def test_a_fault_of_the_database_is_named_and_nothing_else_is(
 
 
 DISK = {"name": "default", "free_bytes": 500_000_000_000, "total_bytes": 1_000_000_000_000, "bytes_a_day": 0}
+REPLICA = {"table": "signals", "read_only": False, "delay_s": 0, "active": 2, "total": 2}
 FULLER = "make room: a larger disk, or fewer days with pulsehouse database retention"
 BACK_UP = "pulsehouse database backup, every day: docs/backup.md"
 
@@ -334,6 +338,15 @@ ALTERATIONS: dict[str, tuple[dict[str, Any], Finding]] = {
             "error",
             "ClickHouse has set 2 parts of signals aside as broken",
             "restore a backup (docs/backup.md), or do without them: see system.detached_parts",
+        ),
+    ),
+    "a copy that is not renewed": (
+        {"doctor/stuck": [{"table": "analyst_sites_mv", "what": "refresh", "detail": "no connection"}]},
+        Finding(
+            "parts",
+            "warning",
+            "analyst_sites_mv is not renewed, and analysts do not see new sites: no connection",
+            "cure the reason; see system.view_refreshes",
         ),
     ),
     "a disk that is nearly full": (
@@ -402,6 +415,70 @@ async def test_a_fault_of_the_server_is_named_and_nothing_else_is(
 ) -> None:
     expected = msgspec.structs.replace(finding, do=finding.do.format(database=engine.database))
     assert await look(Altered(engine, {**WELL, **answers})) == [expected]
+
+
+OF_A_NODE: dict[str, tuple[dict[str, Any], Finding]] = {
+    "a replica that is read-only": (
+        {"doctor/replicas": [REPLICA | {"read_only": True}]},
+        Finding(
+            "replicas",
+            "error",
+            "signals is read-only: no INSERTs here",
+            "does Keeper answer (system.zookeeper_connection)? else SYSTEM RESTORE REPLICA",
+        ),
+    ),
+    "a replica that is behind": (
+        {"doctor/replicas": [REPLICA | {"delay_s": 61}]},
+        Finding(
+            "replicas",
+            "warning",
+            "signals is 61 s behind the other replica",
+            "see system.replication_queue: last_exception",
+        ),
+    ),
+    "a replica that is away": (
+        {"doctor/replicas": [REPLICA | {"active": 1}]},
+        Finding(
+            "replicas",
+            "warning",
+            "signals: 1 of 2 replicas are there",
+            "start the others; one that is gone: SYSTEM DROP REPLICA",
+        ),
+    ),
+    "replicas as they should be": (
+        {"doctor/replicas": [REPLICA]},
+        Finding("replicas", "ok", "1 tables, none read-only or behind"),
+    ),
+    "rows that wait": (
+        {"doctor/queues": [{"table": "signals", "files": 3, "error": "no connection"}]},
+        Finding(
+            "queues",
+            "warning",
+            "3 INSERTs into signals wait here for their shard: no connection",
+            "SYSTEM FLUSH DISTRIBUTED {database}.signals; distributed_foreground_insert = 1",
+        ),
+    ),
+    "a shard that is not reached": (
+        {"doctor/shards": EngineError(279, detail="All connection tries failed")},
+        Finding(
+            "shards",
+            "error",
+            "it does not reach every shard: All connection tries failed",
+            "is port 9000 open between all nodes, and are <secret> and the user the same on each?",
+        ),
+    ),
+}  # fmt: skip
+"""What a node of a cluster answers in place of the truth, and what this makes of it."""
+
+
+@pytest.mark.any_engine
+@pytest.mark.parametrize(("answers", "finding"), OF_A_NODE.values(), ids=OF_A_NODE)
+async def test_a_fault_between_nodes_is_named(engine: Engine, answers: dict[str, Any], finding: Finding) -> None:
+    altered = Altered(engine, answers)
+    check = {"replicas": check_replicas, "queues": check_queues, "shards": check_shards}[finding.check]
+    examined = Examined(altered, altered, STATEMENTS, MIGRATIONS, lambda: datetime.now(UTC), layout=Layout())
+    expected = msgspec.structs.replace(finding, do=finding.do.format(database=engine.database))
+    assert await check(examined) == [expected]
 
 
 @pytest.mark.any_engine

@@ -7,14 +7,16 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from prometheus_client import REGISTRY
 
+from app.http import requests
 from app.settings import Settings
 from app.store import inserts, reads
 from app.store.statements import Statement
 from tests.conftest import Api, MakeApi
-from tests.kit.waiting import until
+from tests.kit.waiting import GIVE_UP_S, until
 
 NAME = "pulsehouse_http_requests_total"
 
@@ -69,7 +71,7 @@ async def test_it_tells_its_version_and_when_it_was_fresh(api: Api) -> None:
 
 
 async def make_limited(make_api: MakeApi, per_minute: int) -> Api:
-    api = await make_api(Settings(key_max_requests_per_minute=per_minute, commit_interval_ms=0))
+    api = await make_api(Settings(key_max_requests_per_minute=per_minute, too_many_delay_ms=0, commit_interval_ms=0))
     for site_id in ("site_a", "site_b"):
         await api.add_site(site_id)
     _, api.read = await api.add_key("read")
@@ -109,6 +111,109 @@ async def test_without_a_limit_a_key_asks_as_it_likes(make_api: MakeApi) -> None
     api = await make_limited(make_api, per_minute=0)
     for _ in range(50):
         assert (await api.get("/api/sites", api.read)).status_code == 200
+
+
+class Sleeps:
+    """asyncio, which only notes for how long somebody would sleep."""
+
+    def __init__(self) -> None:
+        self.noted_s: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, delay_s: float) -> None:
+        self.noted_s.append(delay_s)
+
+
+@pytest.mark.any_engine
+async def test_what_is_too_much_is_refused_only_after_a_while(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await make_api(Settings(key_max_requests_per_minute=1))
+    _, token = await api.add_key("read")
+    sleeps = Sleeps()
+    monkeypatch.setattr(requests, "asyncio", sleeps)
+    assert [(await api.get("/api/sites", given)).status_code for given in (token, "ph_live_x")] == [200, 401]
+    assert sleeps.noted_s == []
+    assert (await api.get("/api/sites", token)).status_code == 429
+    assert sleeps.noted_s == [0.5]
+
+
+class Held:
+    """Reads that wait until they are let go, and for whom."""
+
+    def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.tenants: list[str] = []
+        self.go = asyncio.Event()
+        self._of = api.store.reads.of
+        monkeypatch.setattr(api.store.reads, "of", self.of)
+
+    async def of(self, tenant: str, site_id: str) -> bytes:
+        self.tenants.append(tenant)
+        await self.go.wait()
+        return await self._of(tenant, site_id)
+
+
+async def make_turns(make_api: MakeApi, at_once: int, timeout_ms: int = 5_000) -> Api:
+    api = await make_api(Settings(key_max_concurrent_polls=at_once, query_timeout_ms=timeout_ms))
+    await api.add_site("site_a")
+    await api.add_site("site_rival", tenant="rival")
+    _, api.read = await api.add_key("read")
+    return api
+
+
+def ask_for_sites(api: Api, path: str, number: int) -> list[asyncio.Task[httpx.Response]]:
+    return [asyncio.create_task(api.get(f"{path}?siteId=site_a", api.read)) for _ in range(number)]
+
+
+@pytest.mark.any_engine
+@pytest.mark.parametrize("path", ["/api/realtime", "/api/realtime/numbers"])
+async def test_polls_of_a_key_wait_for_each_other_and_those_of_others_do_not(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    api = await make_turns(make_api, at_once=2)
+    _, other = await api.add_key("read", tenant="rival")
+    reads = Held(api, monkeypatch)
+    polls = ask_for_sites(api, path, 5)
+    await until(lambda: len(reads.tenants) >= 2)
+    polls.append(asyncio.create_task(api.get(f"{path}?siteId=site_rival", other)))
+    await until(lambda: len(reads.tenants) > 2)
+    assert reads.tenants == ["acme", "acme", "rival"]
+    reads.go.set()
+    assert [answer.status_code for answer in await asyncio.gather(*polls)] == [200] * 6
+    assert reads.tenants == ["acme", "acme", "rival", "acme", "acme", "acme"]
+
+
+@pytest.mark.any_engine
+async def test_a_turn_that_does_not_come_in_time_is_503_and_is_not_lost(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await make_turns(make_api, at_once=1, timeout_ms=100)
+    reads = Held(api, monkeypatch)
+    first, late = ask_for_sites(api, "/api/realtime", 2)
+    async with asyncio.timeout(GIVE_UP_S):
+        answer = await late
+    assert (answer.status_code, answer.json()) == (503, {"error": "Temporarily unavailable, try again"})
+    assert reads.tenants == ["acme"]
+    reads.go.set()
+    await first
+    reads.tenants.clear()
+    (again,) = ask_for_sites(api, "/api/realtime", 1)
+    await again
+    assert reads.tenants == ["acme"]
+
+
+@pytest.mark.any_engine
+async def test_without_a_limit_of_turns_all_polls_of_a_key_go_at_once(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await make_turns(make_api, at_once=0)
+    reads = Held(api, monkeypatch)
+    polls = ask_for_sites(api, "/api/realtime", 100)
+    await until(lambda: len(reads.tenants) == 100)
+    reads.go.set()
+    assert {answer.status_code for answer in await asyncio.gather(*polls)} == {200}
 
 
 class FakeTime:

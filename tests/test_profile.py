@@ -55,7 +55,10 @@ HOSTILE: list[dict[str, Any]] = [
     {"deduplicate_blocks_in_dependent_materialized_views": 0},
     {"async_insert": 1, "wait_for_async_insert": 0},
 ]
-DOCTOR = ("backups", "objects", "parts", "retention", "salts", "stuck", "system_logs", "traffic", "unfit_tables")
+DOCTOR = (
+    *("backups", "objects", "parts", "queues", "replicas", "retention", "salts", "shards", "stuck", "system_logs"),
+    *("traffic", "unfit_tables"),
+)
 """What else it asks is of the moment or of the profile itself."""
 A_FEW = [
     one for one in HOSTILE if one.keys() & {"limit", "additional_result_filter", "insert_deduplicate", "async_insert"}
@@ -145,7 +148,9 @@ async def test_a_read_answers_the_same_or_fails(
         "retention/would_free": {"signal_days": 2, "minute_days": 2},
         "track/find_key": {"id": "0" * 64},
         "analysts/list": {},
-        **({"analysts/audit": {}} if engine_name == "server" else {}),  # the embedded engine has no users
+        "analysts/known": {"name": "default"},
+        # The embedded engine has no users.
+        **({"analysts/audit": {"own": api.store.engine.database}} if engine_name == "server" else {}),
     }
     claim = {"id": "0" * 64, "received_at": now, "body_sha256": "1" * 64}
     assert await execute(client, "track/claim_key", {}, msgspec.json.encode(claim), token="claim")

@@ -108,7 +108,7 @@ async def test_it_reaches_the_site_that_it_is_bound_to_and_no_other(api: Api, to
 
 @pytest.mark.any_engine
 async def test_it_is_limited_and_revoked_as_any_key(make_api: MakeApi) -> None:
-    api = await make_api(msgspec.structs.replace(UNHURRIED, key_max_requests_per_minute=2))
+    api = await make_api(msgspec.structs.replace(UNHURRIED, key_max_requests_per_minute=2, too_many_delay_ms=0))
     await api.add_site("site_a")
     key_id, token = await api.add_key("public", site_id="site_a")
     query = f"siteId=site_a&key={token}"

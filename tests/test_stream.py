@@ -39,6 +39,7 @@ class Stream:
         """Cleared, the client does not read."""
         self.taking.set()
         self.unread = 0
+        self.ended = False
         self._left = asyncio.Event()
         self._rest = b""
         self._asked = False
@@ -70,14 +71,20 @@ class Stream:
             self.status = message["status"]
             self.headers = {name.decode().lower(): value.decode() for name, value in message["headers"]}
             return
-        self.unread += 1
-        await self.taking.wait()
-        self.unread -= 1
+        more = message.get("more_body", False)
+        if message["body"]:  # an end is not held back by what is not read
+            self.unread += 1
+            try:
+                await self.taking.wait()
+            finally:
+                self.unread -= 1
         *whole, self._rest = (self._rest + message.get("body", b"")).split(b"\n\n")
         for text in whole:
             self.messages.put_nowait(text.decode())
-        if not message.get("more_body", False):
+        if not more:
+            self.ended = True
             self.messages.put_nowait(None)
+            self._left.set()  # a server says so to who goes on receiving
 
     async def next(self) -> str | None:
         async with asyncio.timeout(GIVE_UP_S):
@@ -209,6 +216,37 @@ async def test_a_stop_does_not_wait_for_a_statement(
     await stream.leave()
     gc.collect()
     assert caplog.text == "", "what was asked for in vain is no error"
+
+
+async def test_a_stop_does_not_wait_for_a_client_that_does_not_read(
+    signals: Signals, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream_module, "LAST_WORD_S", 0.01)
+    worker = door()
+    stream = worker.open()
+    await stream.event()
+    stream.taking.clear()
+    await signals((0, "ann", "/"))
+    await until(lambda: stream.unread == 1)
+    worker.streams.stop()
+    await until(lambda: stream.ended)
+    assert await stream.rest() == [], "the event that was not taken is not kept"
+
+
+async def test_a_defect_ends_its_stream_and_is_logged(
+    api: Api, door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = streams_open()
+
+    async def fail(*_: Any) -> bytes:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(api.store.reads, "of", fail)
+    stream = door().open()
+    assert await stream.rest() == []
+    await stream.task
+    assert "RuntimeError: a defect" in caplog.text
+    assert streams_open() == before
 
 
 @pytest.mark.parametrize(("change", "error"), [("revoke", "Invalid or expired token"), ("remove", "Access denied")])

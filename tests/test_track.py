@@ -240,7 +240,7 @@ async def test_over_1_mib_or_1000_signals_is_413(api: Api) -> None:
 
 @pytest.mark.any_engine
 async def test_too_many_signals_are_429(make_api: MakeApi) -> None:
-    api = await make_api(Settings(track_max_signals_per_minute=3))
+    api = await make_api(Settings(track_max_signals_per_minute=3, too_many_delay_ms=0))
     await api.add_site("site_a")
     codes = [(await api.track({"siteId": "site_a"})).status_code for _ in range(3)]
     assert codes == [200, 200, 200]
@@ -257,7 +257,7 @@ async def test_too_many_signals_are_429(make_api: MakeApi) -> None:
 async def test_a_minute_after_its_first_signal_a_caller_has_its_whole_allowance_again(
     make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = await make_api(Settings(track_max_signals_per_minute=2, commit_interval_ms=0))
+    api = await make_api(Settings(track_max_signals_per_minute=2, too_many_delay_ms=0, commit_interval_ms=0))
     await api.add_site("site_a")
     for clock_s in (1_000.0, 1_060.0):
         monkeypatch.setattr(rate_limit, "monotonic", lambda clock_s=clock_s: clock_s)
@@ -271,7 +271,7 @@ async def test_a_minute_after_its_first_signal_a_caller_has_its_whole_allowance_
 async def test_a_request_costs_its_signals_or_its_kib_whichever_are_more(
     make_api: MakeApi, events: int, padding: int, cost: int
 ) -> None:
-    api = await make_api(Settings(track_max_signals_per_minute=10))
+    api = await make_api(Settings(track_max_signals_per_minute=10, too_many_delay_ms=0))
     await api.add_site("site_a")
     body = {"siteId": "site_a", "batch": True, "events": [{}] * events, "x": "x" * padding}
     while (await api.track(body)).status_code == 200:
@@ -529,7 +529,7 @@ async def test_a_link_within_the_site_is_no_referrer(api: Api, referrer: str) ->
 
 
 async def test_a_body_beyond_the_rate_limit_is_refused_before_it_is_looked_into(make_api: MakeApi) -> None:
-    api = await make_api(Settings(track_max_signals_per_minute=3, commit_interval_ms=0))
+    api = await make_api(Settings(track_max_signals_per_minute=3, too_many_delay_ms=0, commit_interval_ms=0))
     await api.add_site("site_a")
     assert (await api.track(b"x" * 5_000)).status_code == 429  # not 400: nobody has seen that it is no JSON
     assert (await api.track(b"x" * 3_000)).status_code == 400

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from app.domain.errors import StartupError
-from app.store.backups import Backups, Progress
+from app.store.backups import Backups, Made, Progress
 from app.store.engine import Engine
 from app.store.migrations import load_migrations, migrate
-from app.store.salts import Salts
+from app.store.places import on_one_machine
 from app.store.statements import Statement, load_statements
 from app.store.upkeep import Found, Kept, Upkeep
 from tests.conftest import Api, make_engine
@@ -50,7 +50,7 @@ async def days_of(engine: Engine, table: str, column: str) -> list[int]:
 
 
 async def test_a_shorter_retention_lets_days_go_at_once_and_touches_no_other_table(engine: Engine) -> None:
-    upkeep = Upkeep(engine, STATEMENTS, Salts(engine, STATEMENTS))
+    upkeep = Upkeep(on_one_machine(engine), STATEMENTS)
     assert await upkeep.retention() == [
         Kept("recent_pageviews", 2, True),
         Kept("signals", 90, True),
@@ -98,7 +98,7 @@ def test_the_command_asks_before_it_deletes(server_database: str) -> None:
 
 
 async def upkeep_of(api: Api) -> Upkeep:
-    return Upkeep(api.store.engine, STATEMENTS, api.store.salts)
+    return Upkeep(on_one_machine(api.store.engine), STATEMENTS)
 
 
 @pytest.mark.deep
@@ -177,9 +177,10 @@ def show_nothing(_progress: Progress) -> None:
     pass
 
 
-async def back_up(engine: Engine, name: str) -> Progress:
+async def back_up(engine: Engine, name: str) -> Made:
     try:
-        return await Backups(engine, STATEMENTS).make(name, None, show_nothing)
+        (made,) = await Backups(on_one_machine(engine), STATEMENTS).make(name, None, show_nothing)
+        return made
     except StartupError as error:
         if "backups.allowed_path" in str(error):
             pytest.skip("the ClickHouse server of the tests allows no backups into files (backups.allowed_path)")
@@ -187,7 +188,7 @@ async def back_up(engine: Engine, name: str) -> Progress:
 
 
 async def test_a_backup_brings_back_every_row_but_the_salts_and_goes_on_counting(engine: Engine) -> None:
-    name, backups = new_name(), Backups(engine, STATEMENTS)
+    name, backups = new_name(), Backups(on_one_machine(engine), STATEMENTS)
     for sql in (
         "INSERT INTO sites (id, tenant, domains, name) VALUES ('site_a', 'acme', ['example.com'], 'example.com')",
         "INSERT INTO salts (day, salt) VALUES (today(), repeat('0', 64))",
@@ -211,7 +212,7 @@ async def test_a_backup_brings_back_every_row_but_the_salts_and_goes_on_counting
     assert (restored.signals, restored.sites, restored.keys) == (3, 1, 0)
     assert await fingerprints(engine) == before
     assert await select(engine, "SELECT count() FROM salts") == "0"
-    assert (await Upkeep(engine, STATEMENTS, Salts(engine, STATEMENTS)).retention())[1] == Kept("signals", 50, True)
+    assert (await Upkeep(on_one_machine(engine), STATEMENTS).retention())[1] == Kept("signals", 50, True)
     sql = "INSERT INTO signals (site_id, timestamp, type) VALUES ('site_a', now64(6, 'UTC'), 'pageview')"
     await engine.execute(Statement("test", sql))
     assert await select(engine, "SELECT (SELECT count() FROM signals), sum(pageviews) FROM visitor_minutes") == "4\t4"
@@ -278,16 +279,7 @@ async def test_every_table_is_in_a_backup_but_that_of_the_salts(api: Api) -> Non
     )
     assert sorted(set(tables.split()) - NOT_BACKED_UP) == sorted(TABLES)
     for statement in ("to_file", "to_disk"):
-        assert set(re.findall(r"TABLE (\w+)", STATEMENTS[f"backup/{statement}"].text)) == set(TABLES)
-
-
-@pytest.mark.any_engine
-def test_on_a_cluster_whose_rows_are_elsewhere_the_commands_refuse() -> None:
-    cluster = {"clickhouse_url": "http://one:8123/pulsehouse,http://two:8123/pulsehouse", "clickhouse_cluster": "all"}
-    for command in (("backup",), ("restore", "x"), ("retention",), ("forget", "--site", "a", "--visitor-id", "ann")):
-        refused = run_here("database", *command, **cluster)
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert "this looks at one ClickHouse, and PULSEHOUSE_CLICKHOUSE_CLUSTER names a cluster" in refused.stderr
+        assert set(re.findall(r"TABLE .+\.(\w+)", STATEMENTS[f"backup/{statement}"].text)) == set(TABLES)
 
 
 @pytest.mark.any_engine

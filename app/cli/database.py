@@ -1,4 +1,4 @@
-"""Opens the store or the database alone for a command, with the settings of the environment."""
+"""Opens the store, or the databases as they are, for a command, with the settings of the environment."""
 
 import asyncio
 import os
@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TypeVar
 
-from app.domain.errors import StartupError
 from app.log import configure_logging
+from app.parts import create_cluster
 from app.settings import Settings, read_settings
 from app.store.embedded import DATABASE
-from app.store.engine import Engine
 from app.store.folder import hold_folder
+from app.store.places import Places, on_cluster, on_one_machine
 from app.store.statements import Statement, load_statements
 from app.store.store import Store
 from app.wiring import create_engine, create_store
@@ -38,40 +38,35 @@ def with_store(work: Callable[[Store], Awaitable[Result]], environment: Mapping[
     return asyncio.run(session())
 
 
-def with_engine(
-    work: Callable[[Engine, Mapping[str, Statement]], Awaitable[Result]],
+def with_places(
+    work: Callable[[Places, Mapping[str, Statement]], Awaitable[Result]],
     *,
     create: bool = False,
     environment: Mapping[str, str] = os.environ,
 ) -> Result:
-    """Run `work` on the database that the environment names, as it is: it is not migrated, and made where it is
-    missing only with `create`. Raises StartupError or EngineError."""
+    """Run `work` on the database or the cluster that the environment names, as it is: it is not migrated, and made
+    where it is missing only with `create`. Raises StartupError or EngineError."""
 
     async def session() -> Result:
         settings = read_settings(environment)
         configure_logging("command", as_json=settings.log_format == "json", level="warning")
         statements = load_statements()
-        engine = create_one_engine(settings)
+        if settings.clickhouse_cluster:
+            cluster = create_cluster(settings, statements)
+            try:
+                return await work(await on_cluster(cluster, create=create), statements)
+            finally:
+                await cluster.close()
+        engine = create_engine(settings)
         with own_folder(settings):
             try:
                 if create or not settings.clickhouse_url:
                     await engine.create_database(statements["create_database"])
-                return await work(engine, statements)
+                return await work(on_one_machine(engine), statements)
             finally:
                 await engine.close()
 
     return asyncio.run(session())
-
-
-def create_one_engine(settings: Settings) -> Engine:
-    """The engine that the settings name. Raises StartupError on a cluster, whose rows are in tables of its nodes: a
-    backup of the others would be empty."""
-    if settings.clickhouse_cluster:
-        raise StartupError(
-            "this looks at one ClickHouse, and PULSEHOUSE_CLICKHOUSE_CLUSTER names a cluster; leave that empty, and "
-            "name a node with its database ..._local in PULSEHOUSE_CLICKHOUSE_URL: docs/cluster.md, Backups"
-        )
-    return create_engine(settings)
 
 
 def own_folder(settings: Settings) -> AbstractContextManager[None]:

@@ -8,14 +8,13 @@ from rich.console import Console
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TextColumn
 
-from app.cli.database import with_engine
+from app.cli.database import with_places
 from app.cli.output import as_json_option, print_json, print_table
 from app.client.plain_text import clean
 from app.domain.sizes import in_bytes, in_time
 from app.domain.visitors import plain_address
-from app.store.backups import NAME, Backups, Progress, Restored
-from app.store.engine import Engine
-from app.store.salts import Salts
+from app.store.backups import NAME, Backups, Made, Progress, Restored
+from app.store.places import Places
 from app.store.statements import Statement
 from app.store.upkeep import TABLES, Found, Kept, Leaving, Upkeep
 
@@ -28,7 +27,7 @@ DAYS = click.IntRange(2, MAX_DAYS)
 def database() -> None:
     """Back up and restore, choose how long rows are kept, forget a visitor.
 
-    Works on the database as it is, without migrating it.
+    Works on the database as it is, without migrating it; on a cluster on every shard.
     """
 
 
@@ -56,15 +55,18 @@ def backup(name: str | None, disk: str | None, as_json: bool) -> None:
     """
     name = name or f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
 
-    async def work(engine: Engine, statements: Statements) -> Progress:
+    async def work(places: Places, statements: Statements) -> list[Made]:
         with Showing("backing up") as show:
-            return await Backups(engine, statements).make(name, disk, show)
+            return await Backups(places, statements).make(name, disk, show)
 
-    made = with_engine(work)
+    made = with_places(work)
     if as_json:
-        print_json({"name": name, "bytes": made.bytes, "files": made.files})
-    else:
-        click.echo(f"made backup {name}: {in_bytes(made.bytes)} in {made.files} files")
+        summed = {"name": name, "bytes": sum(one.bytes for one in made), "files": sum(one.files for one in made)}
+        print_json(summed | ({"shards": made} if made[0].node else {}))
+        return
+    for one in made:
+        where = f" on {one.node}" if one.node else ""
+        click.echo(f"made backup {one.name}{where}: {in_bytes(one.bytes)} in {one.files} files")
 
 
 @database.command()
@@ -77,11 +79,11 @@ def restore(name: str, disk: str | None, as_json: bool) -> None:
     Stop the service first, and start it afterwards.
     """
 
-    async def work(engine: Engine, statements: Statements) -> Restored:
+    async def work(places: Places, statements: Statements) -> Restored:
         with Showing("restoring") as show:
-            return await Backups(engine, statements).restore(name, disk, show)
+            return await Backups(places, statements).restore(name, disk, show)
 
-    restored = with_engine(work, create=True)
+    restored = with_places(work, create=True)
     if as_json:
         print_json(
             {
@@ -131,8 +133,8 @@ def retention(signal_days: int | None, minute_days: int | None, yes: bool, as_js
         table: days for table, days in (("signals", signal_days), ("visitor_minutes", minute_days)) if days is not None
     }
 
-    async def work(engine: Engine, statements: Statements) -> tuple[list[Kept], list[Leaving]]:
-        upkeep = Upkeep(engine, statements, Salts(engine, statements))
+    async def work(places: Places, statements: Statements) -> tuple[list[Kept], list[Leaving]]:
+        upkeep = Upkeep(places, statements)
         leaving = []
         if wanted:
             leaving = await upkeep.would_free({**dict.fromkeys(TABLES, MAX_DAYS), **wanted})
@@ -147,12 +149,17 @@ def retention(signal_days: int | None, minute_days: int | None, yes: bool, as_js
             await upkeep.keep(name, kept_days)
         return await upkeep.retention(), leaving
 
-    kept, leaving = with_engine(work)
+    kept, leaving = with_places(work)
     if as_json:
-        print_json({"kept": {table.table: table.days or None for table in kept}, "leaving": leaving})
-    else:
-        rows = [(table.table, f"{table.days} days" if table.days else "for good") for table in kept]
-        print_table(("table", "kept"), rows, "the database has no tables yet; make them with: pulsehouse migrate")
+        by_shard: dict[str, dict[str, int | None]] = {}
+        for table in kept:
+            by_shard.setdefault(table.where, {})[table.table] = table.days or None
+        print_json({"kept": by_shard.get("", by_shard), "leaving": leaving})
+        return
+    rows = [(table.table, f"{table.days} days" if table.days else "for good", table.where) for table in kept]
+    columns = ("table", "kept", "where") if any(table.where for table in kept) else ("table", "kept")
+    shown = [row[: len(columns)] for row in rows]
+    print_table(columns, shown, "the database has no tables yet; make them with: pulsehouse migrate")
 
 
 @database.command()
@@ -172,8 +179,8 @@ def forget(
     if (address is None) == (visitor_id is None):
         raise click.UsageError("give either --address and --user-agent, or --visitor-id")
 
-    async def work(engine: Engine, statements: Statements) -> Found:
-        upkeep = Upkeep(engine, statements, Salts(engine, statements))
+    async def work(places: Places, statements: Statements) -> Found:
+        upkeep = Upkeep(places, statements)
         ids = await upkeep.ids_of(site_id, plain_address(address or ""), user_agent, visitor_id)
         found = await upkeep.count(site_id, ids)
         if found.signals or found.minutes:
@@ -183,7 +190,7 @@ def forget(
             await upkeep.forget(site_id, ids)
         return found
 
-    found = with_engine(work)
+    found = with_places(work)
     if as_json:
         print_json({"signals": found.signals, "minutes": found.minutes})
     elif found.signals or found.minutes:

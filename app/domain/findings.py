@@ -15,9 +15,11 @@ class Finding(msgspec.Struct, frozen=True):
            broken; unknown: it could not be looked at
     says   what was seen
     do     what to do about it; empty where that is nothing
+    node   the node of a cluster that it is about; not there on one machine, nor where it is about all
     """
 
     check: str
     state: State
     says: str
     do: str = ""
+    node: str | msgspec.UnsetType = msgspec.UNSET

@@ -5,7 +5,8 @@ import gzip
 import logging
 import math
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -15,6 +16,11 @@ from litestar.exceptions import HTTPException
 from litestar.types import Receive, Scope, Send
 
 from app.domain import errors
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +34,13 @@ VARIES = {"Vary": "Accept-Encoding"}
 JSON = "application/json"
 
 COMPRESSED_FROM_BYTES = 1_024
-GZIP_LEVEL = 1
-"""Higher levels take many times as long, for a tenth of the length."""
-_ZERO = re.compile(r"0(\.0*)?")
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    "zstd": lambda body: zstd.compress(body, 1),
+    "gzip": lambda body: gzip.compress(body, 1, mtime=0),
+}
+"""By name, the preferred one first: a third of the time, and three quarters of the length. At level 1 both; higher
+ones take many times as long, for a tenth of the length."""
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 
 STATUS: dict[type[errors.Refusal], HTTPStatus] = {
     errors.InvalidToken: HTTPStatus.UNAUTHORIZED,
@@ -141,21 +151,23 @@ def answer_json(body: bytes, status: HTTPStatus = HTTPStatus.OK) -> Response[byt
 async def answer_long_json(request: Request[Any, Any, Any], body: bytes) -> Response[bytes]:
     """Answer 200 with finished JSON that may be long: compressed where that saves and the caller takes it."""
     headers = {**EVERY_ANSWER, **VARIES}
-    if len(body) >= COMPRESSED_FROM_BYTES and accepts_gzip(request.headers.get("accept-encoding", "")):
-        # In a thread: a megabyte takes ten milliseconds, which the other requests would wait for.
-        body = await asyncio.to_thread(gzip.compress, body, compresslevel=GZIP_LEVEL, mtime=0)
-        headers["Content-Encoding"] = "gzip"
+    if len(body) >= COMPRESSED_FROM_BYTES and (name := encoding_of(request.headers.get("accept-encoding", ""))):
+        # In a thread: a megabyte takes milliseconds, which the other requests would wait for.
+        body = await asyncio.to_thread(COMPRESS[name], body)
+        headers["Content-Encoding"] = name
     return Answer(body, JSON, headers)
 
 
-def accepts_gzip(accept_encoding: str) -> bool:
-    """Whether the header allows gzip: by its name, or by `*`, with a quality above 0."""
+def encoding_of(accept_encoding: str) -> str | None:
+    """The one of ours that the header likes best, None where it allows none; `*` stands for gzip, which all know."""
     qualities = {}
     for part in accept_encoding.lower().split(","):
         name, _, parameters = part.partition(";")
-        _, _, quality = parameters.partition("q=")
-        qualities[name.strip()] = not _ZERO.fullmatch(quality.strip())
-    return qualities.get("gzip", qualities.get("*", False))
+        _, _, given = parameters.partition("q=")
+        qualities[name.strip()] = float(given) if _QUALITY.fullmatch(given := given.strip()) else 1.0
+    qualities.setdefault("gzip", qualities.get("*", 0.0))
+    best = max(COMPRESS, key=lambda name: qualities.get(name, 0.0))
+    return best if qualities.get(best) else None
 
 
 def answer_error(status: HTTPStatus, message: str, headers: dict[str, str]) -> Response[bytes]:

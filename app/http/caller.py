@@ -11,6 +11,7 @@ from app.domain.signals import TEXT_MAX_CHARACTERS
 from app.domain.sites import Site
 from app.domain.visitors import plain_address
 from app.http.rate_limit import Allowance
+from app.http.turns import Turn, Turns
 from app.store.store import Store
 from app.store.tenants import Tenants
 
@@ -23,17 +24,22 @@ KEY_ID = "pulsehouse_key_id"
 class Caller:
     """Somebody with a valid key."""
 
-    __slots__ = ("_allowance", "_tenants", "key")
+    __slots__ = ("_allowance", "_tenants", "_turns", "key")
 
-    def __init__(self, key: ApiKey, tenants: Tenants, allowance: Allowance) -> None:
+    def __init__(self, key: ApiKey, tenants: Tenants, allowance: Allowance, turns: Turns) -> None:
         self.key = key
         self._tenants = tenants
         self._allowance = allowance
+        self._turns = turns
 
     def spend(self, requests: int) -> None:
         """Count so many requests of the key. Raises TooManyRequests when it has had its share of this minute."""
         if requests > 0:
             self._allowance.spend(self.key.id, requests)
+
+    def turn(self) -> Turn:
+        """A turn to poll. Raises Unavailable, on entering, when the key has too many polls before it."""
+        return Turn(self._turns, self.key.id)
 
     def readable(self, site_id: str) -> Site:
         """Return a site that the caller may read. Raises AccessDenied, the same where there is none."""
@@ -57,9 +63,10 @@ class Caller:
 class Callers:
     """Tells who calls, and counts it against the key's allowance."""
 
-    def __init__(self, store: Store, allowance: Allowance) -> None:
+    def __init__(self, store: Store, allowance: Allowance, turns: Turns) -> None:
         self._store = store
         self._allowance = allowance
+        self._turns = turns
 
     def authenticate(self, request: Request) -> Caller:
         """Return the caller by the request's token. Raises InvalidToken, TooManyRequests, or Unavailable when keys
@@ -84,7 +91,7 @@ class Callers:
         if key is None or not key.is_valid(self._store.clock()):
             raise InvalidToken
         request.scope["state"][KEY_ID] = key.id
-        caller = Caller(key, tenants, self._allowance)
+        caller = Caller(key, tenants, self._allowance, self._turns)
         caller.spend(1)
         return caller
 

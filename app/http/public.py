@@ -64,7 +64,8 @@ BADGE_SVG = described(
 def public_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
     async def numbers_of(caller: Caller, request: Request) -> NumbersAnswer:
         site = caller.countable(required_site_id(request))
-        return msgspec.json.decode(await store.reads.of(site.tenant, site.id), type=NumbersAnswer)
+        async with caller.turn():
+            return msgspec.json.decode(await store.reads.of(site.tenant, site.id), type=NumbersAnswer)
 
     @get(PATH, opt=NUMBERS)
     async def get_realtime_numbers(request: Request) -> Response[bytes]:

@@ -67,7 +67,8 @@ def realtime_handlers(store: Store, callers: Callers) -> list[HTTPRouteHandler]:
         """Return live data about visitors currently on your site."""
         caller = callers.authenticate(request)
         site = caller.readable(required_site_id(request))
-        return answer_json(await store.reads.of(site.tenant, site.id))
+        async with caller.turn():
+            return answer_json(await store.reads.of(site.tenant, site.id))
 
     @get("/api/realtime/breakdown", opt=BREAKDOWN)
     async def get_breakdown(request: Request) -> Response[bytes]:

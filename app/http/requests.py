@@ -1,7 +1,8 @@
-"""Counts requests: those under way, and by route, method and status, with the time until each answer began."""
+"""Counts requests: those under way, and by route, method and status; holds back the answers to those too many."""
 
 import asyncio
 import time
+from http import HTTPStatus
 from typing import Any
 
 from app import metrics
@@ -19,9 +20,13 @@ class Requests:
 
     Those under way tell a worker that stops when its work is done. A server that stops waits for its connections: one
     whose client does not read its answer would hold it back for as long as the client likes.
+
+    A client that asks again as soon as it is refused would keep the worker busy with refusing. So it is told only after
+    a while, which is less than the `Retry-After` that it is told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, too_many_delay_s: float) -> None:
+        self._too_many_delay_s = too_many_delay_s
         self._under_way = 0
         self._one_ended = asyncio.Event()
         # Looking a metric up by its labels costs more than counting.
@@ -40,6 +45,8 @@ class Requests:
             async def note(message: Any) -> None:
                 if message["type"] == "http.response.start":
                     self._note(scope, message["status"], time.perf_counter() - started_s)
+                    if message["status"] == HTTPStatus.TOO_MANY_REQUESTS:
+                        await asyncio.sleep(self._too_many_delay_s)
                 await send(message)
 
             self._under_way += 1

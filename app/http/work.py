@@ -8,10 +8,10 @@ from app.http.stream import Streams
 class Work:
     """The work of one application."""
 
-    def __init__(self, bodies: Bodies, streams: Streams) -> None:
+    def __init__(self, bodies: Bodies, streams: Streams, requests: Requests) -> None:
         self.bodies = bodies
         self.streams = streams
-        self.requests = Requests()
+        self.requests = requests
 
     def stop(self) -> None:
         """Wait no more for what clients send or keep open."""

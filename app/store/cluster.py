@@ -6,8 +6,9 @@ ClickHouse's Distributed tables route and choose among replicas. What is known h
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ from app.store.schema import Layout, prepare_database, require_fitting_tables
 from app.store.statements import Statement
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 OWN = "_local"
 """What the name of the database of a node's own tables has behind that of the database that the service works on."""
@@ -76,8 +79,8 @@ class Node:
 
     @property
     def name(self) -> str:
-        """Its address, for people."""
-        return self.whole.name.removesuffix(f"/{self.whole.database}")
+        """Its host and port, for people."""
+        return self.whole.name.partition("://")[2].removesuffix(f"/{self.whole.database}")
 
     @property
     def reached(self) -> Engine:
@@ -119,20 +122,36 @@ class Cluster:
             for shard in range(self.size)
         ]
 
-    async def prepare(self) -> list[str]:
+    async def prepare(self, *, again: bool = False) -> list[str]:
         """Prepare every node that answers; return the names of the migrations that were applied on any.
 
-        Raises StartupError when a node or its tables are not what the settings say, EngineError when none answers.
+        With `again` run the others too, which make what is not in a backup. Raises StartupError when a node or its
+        tables are not what the settings say, EngineError when none answers.
         """
-        outcomes = await asyncio.gather(*map(self._look_at, self.nodes), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException) and not isinstance(outcome, EngineError):
-                raise outcome
+        outcomes = await self._ask_all(partial(self._look_at, again=again))
         errors = [outcome for outcome in outcomes if isinstance(outcome, EngineError)]
         if len(errors) == len(self.nodes):
             raise errors[0]
-        self._require_each_once()
         return sorted({name for outcome in outcomes if isinstance(outcome, list) for name in outcome})
+
+    async def find(self, *, create: bool = False) -> list[EngineError | None]:
+        """Find out which part each node is; return what went wrong with each. Changes nothing, but for the database
+        that is made where it is missing with `create`.
+
+        Raises StartupError when a node is not what the settings say.
+        """
+        outcomes = await self._ask_all(partial(self._find, create=create))
+        return [outcome if isinstance(outcome, EngineError) else None for outcome in outcomes]
+
+    async def _ask_all(self, ask: Callable[[Node], Awaitable[Answer]]) -> list[Answer | EngineError]:
+        outcomes = await asyncio.gather(*map(ask, self.nodes), return_exceptions=True)
+        answers: list[Answer | EngineError] = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, EngineError):
+                raise outcome
+            answers.append(outcome)
+        self._require_each_once()
+        return answers
 
     async def look(self) -> None:
         """Find out which nodes answer, and prepare those that did not before. Raises what went wrong with the first."""
@@ -142,29 +161,42 @@ class Cluster:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    def layout(self, place: Place) -> Layout:
+        """What the tables of a node are to be."""
+        return Layout(self.nodes[0].own.database, self.name, place.shards, self._replicated)
+
     async def close(self) -> None:
         """Let go of all connections."""
         for node in self.nodes:
             await node.whole.close()
             await node.own.close()
 
-    async def _look_at(self, node: Node) -> list[str]:
+    async def _look_at(self, node: Node, *, again: bool = False) -> list[str]:
+        try:
+            place = await self._find(node, create=node.place is None)
+            applied = [] if node.prepared else await self._prepare(node, place, again=again)
+        except Exception:
+            node.answers = False
+            raise
+        node.prepared = True
+        return applied
+
+    async def _find(self, node: Node, *, create: bool = False) -> Place:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
-                if node.place is None:
+                if create:
                     await node.whole.create_database(self._statements["create_database"])
                 body = await node.whole.fetch(self._statements["cluster/node"], {"cluster": self.name})
             (node.place,) = decode_rows(body, _PLACE)
             self._require_place(node, node.place)
-            applied = [] if node.prepared else await self._prepare(node, node.place)
         except TimeoutError:
             node.answers = False
             raise EngineError(None, written=False, detail=f"{node.whole.name} does not answer") from None
-        except BaseException:
+        except Exception:  # not where who asked has gone, which says nothing of the node
             node.answers = node.prepared = False
             raise
-        node.answers = node.prepared = True
-        return applied
+        node.answers = True
+        return node.place
 
     def _require_place(self, node: Node, place: Place) -> None:
         where = f"PULSEHOUSE_CLICKHOUSE_CLUSTER: {node.whole.name}"
@@ -185,14 +217,14 @@ class Cluster:
         if len(set(places)) < len(places):
             raise StartupError("PULSEHOUSE_CLICKHOUSE_URL names a node of the cluster twice; name each once")
 
-    async def _prepare(self, node: Node, place: Place) -> list[str]:
-        layout = Layout(node.own.database, self.name, place.shards, self._replicated)
+    async def _prepare(self, node: Node, place: Place, *, again: bool) -> list[str]:
+        layout = self.layout(place)
 
         async def apply(statement: Statement) -> None:
             await self._apply(node, statement, place.shards)
 
         await node.own.create_database(self._statements["create_database"])
-        applied = await prepare_database(node.whole, self._statements, layout, apply)
+        applied = await prepare_database(node.whole, self._statements, layout, apply, again=again)
         await require_fitting_tables(node.whole, self._statements, layout)
         if applied:
             log.info("applied %d migrations on %s", len(applied), node.whole.name)

@@ -41,13 +41,21 @@ class Layout(msgspec.Struct, frozen=True):
 
 
 async def prepare_database(
-    engine: Engine, statements: Mapping[str, Statement], layout: Layout, apply: Apply | None = None
+    engine: Engine,
+    statements: Mapping[str, Statement],
+    layout: Layout,
+    apply: Apply | None = None,
+    *,
+    again: bool = False,
 ) -> list[str]:
-    """Create the database and apply migrations; return their names. Raises StartupError or EngineError."""
+    """Create the database and apply migrations, with `again` all; return the names of the new ones.
+
+    Raises StartupError or EngineError.
+    """
     await engine.create_database(statements["create_database"])
     await _require_fitting_settings(engine, statements)
     await require_fitting_tables(engine, statements, layout)
-    return await migrate(engine, statements, load_migrations(), apply)
+    return await migrate(engine, statements, load_migrations(), apply, again=again)
 
 
 async def _require_fitting_settings(engine: Engine, statements: Mapping[str, Statement]) -> None:
@@ -60,6 +68,11 @@ async def _require_fitting_settings(engine: Engine, statements: Mapping[str, Sta
 
 async def require_fitting_tables(engine: Engine, statements: Mapping[str, Statement], layout: Layout) -> None:
     """Raise StartupError where a table is of another engine than the settings demand, or EngineError."""
-    asked = {"whole": engine.database, **msgspec.structs.asdict(layout)}
-    for unfit in decode_rows(await engine.fetch(statements["cluster/unfit_tables"], asked), _TABLES):
+    for unfit in await unfit_tables(engine, statements, layout):
         raise StartupError(f"table {unfit.name} is {unfit.engine.split(' ')[0]} but must be {unfit.fitting}")
+
+
+async def unfit_tables(engine: Engine, statements: Mapping[str, Statement], layout: Layout) -> list[UnfitTable]:
+    """The tables of another engine than the settings demand. Raises EngineError."""
+    asked = {"whole": engine.database, **msgspec.structs.asdict(layout)}
+    return decode_rows(await engine.fetch(statements["cluster/unfit_tables"], asked), _TABLES)

@@ -6,7 +6,8 @@ import msgspec
 
 from app.domain.rows import identity_of
 from app.domain.visitors import visitor_id
-from app.store.engine import Engine, Result, decode_rows
+from app.store.engine import Result, decode_rows
+from app.store.places import Places
 from app.store.removals import TIMEOUT_S
 from app.store.salts import Salts
 from app.store.statements import Statement
@@ -16,11 +17,12 @@ TABLES = ("signals", "visitor_minutes")
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """How many days a table keeps its rows; 0 is for good."""
+    """How many days a table keeps its rows; 0 is for good. `where` is a node where not all shards agree."""
 
     table: str
     days: int
     whole_parts: bool
+    where: str = ""
 
 
 class Leaving(msgspec.Struct, frozen=True):
@@ -39,27 +41,42 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Upkeep:
-    """Works on the rows of one database. Every method raises EngineError."""
+    """Works on the rows of one database, or of every shard. Every method raises EngineError."""
 
-    def __init__(self, engine: Engine, statements: Mapping[str, Statement], salts: Salts) -> None:
-        self._engine = engine
+    def __init__(self, places: Places, statements: Mapping[str, Statement]) -> None:
+        self._places = places
         self._statements = statements
-        self._salts = salts
+        self._salts = Salts(places.control, statements)
 
     async def retention(self) -> list[Kept]:
-        """How long each table keeps its rows, by its name."""
-        body = await self._engine.fetch(self._statements["doctor/retention"])
-        return decode_rows(body, msgspec.json.Decoder(Result[Kept]))
+        """How long each table keeps its rows, by its name; of each shard where they do not agree."""
+        by_shard = []
+        for shard in self._places.shards:
+            body = await shard.fetch(self._statements["doctor/retention"])
+            by_shard.append(decode_rows(body, msgspec.json.Decoder(Result[Kept])))
+        if all(kept == by_shard[0] for kept in by_shard):
+            return by_shard[0]
+        return [
+            msgspec.structs.replace(kept, where=shard.name)
+            for shard, of_shard in zip(self._places.shards, by_shard, strict=True)
+            for kept in of_shard
+        ]
 
     async def would_free(self, days: Mapping[str, int]) -> list[Leaving]:
         """What leaves when the tables keep their rows for so many days."""
         parameters = {"signal_days": days["signals"], "minute_days": days["visitor_minutes"]}
-        body = await self._engine.fetch(self._statements["retention/would_free"], parameters)
-        return decode_rows(body, msgspec.json.Decoder(Result[Leaving]))
+        leaving: dict[str, Leaving] = {}
+        for shard in self._places.shards:
+            body = await shard.fetch(self._statements["retention/would_free"], parameters)
+            for row in decode_rows(body, msgspec.json.Decoder(Result[Leaving])):
+                before = leaving.get(row.table, Leaving(row.table, 0, 0))
+                leaving[row.table] = Leaving(row.table, max(before.days, row.days), before.bytes + row.bytes)
+        return [leaving[table] for table in sorted(leaving)]
 
     async def keep(self, table: str, days: int) -> None:
         """Keep the rows of a table of TABLES for so many days from now on."""
-        await self._engine.execute(self._statements[f"retention/{table}"], {"days": days}, timeout_s=TIMEOUT_S)
+        for shard in self._places.shards:
+            await shard.execute(self._statements[f"retention/{table}"], {"days": days}, timeout_s=TIMEOUT_S)
 
     async def ids_of(self, site_id: str, address: str, user_agent: str, given_id: str | None) -> list[int]:
         """What a visitor of a site is called under the salts that there are: those of today, and around midnight of
@@ -69,7 +86,7 @@ class Upkeep:
 
     async def count(self, site_id: str, ids: Sequence[int]) -> Found:
         """How much there is of a visitor."""
-        body = await self._engine.fetch(self._statements["forget/count"], {"site": site_id, "ids": list(ids)})
+        body = await self._places.whole.fetch(self._statements["forget/count"], {"site": site_id, "ids": list(ids)})
         (found,) = decode_rows(body, msgspec.json.Decoder(Result[Found]))
         return found
 
@@ -77,4 +94,5 @@ class Upkeep:
         """Delete what there is of a visitor."""
         for table in TABLES:
             parameters = {"site": site_id, "ids": list(ids)}
-            await self._engine.execute(self._statements[f"forget/{table}"], parameters, timeout_s=TIMEOUT_S)
+            for shard in self._places.shards:
+                await shard.execute(self._statements[f"forget/{table}"], parameters, timeout_s=TIMEOUT_S)

@@ -4,7 +4,16 @@
 --          the salt of its day everybody who has it could tell that day's visitors by their addresses.
 --          Nor the keys of requests, which are of use for an hour.
 -- Serves   `pulsehouse database backup`
--- Params   name  String  of the backup; a folder that it names
-BACKUP TABLE analysts, TABLE api_keys, TABLE recent_pageviews, TABLE schema_migrations, TABLE signals, TABLE sites, TABLE visitor_minutes
+-- Params   name      String      of the backup; a folder that it names
+--          own       Identifier  the database of the tables with the rows: on a cluster those of one shard
+--          database  Identifier  that of the ledger
+BACKUP
+    TABLE {own:Identifier}.analysts,
+    TABLE {own:Identifier}.api_keys,
+    TABLE {own:Identifier}.recent_pageviews,
+    TABLE {own:Identifier}.signals,
+    TABLE {own:Identifier}.sites,
+    TABLE {own:Identifier}.visitor_minutes,
+    TABLE {database:Identifier}.schema_migrations
 TO File({name:String}) ASYNC
 FORMAT Null

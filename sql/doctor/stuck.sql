@@ -1,8 +1,8 @@
--- doctor/stuck: deletes that fail again and again, and parts that ClickHouse has set aside as broken.
+-- doctor/stuck: deletes that fail again and again, parts that ClickHouse has set aside as broken, copies not renewed.
 --
 -- Serves   `pulsehouse doctor`
--- Reads    system.mutations, system.detached_parts
--- Returns  table, what (mutation, broken parts), detail (the reason, or how many)
+-- Reads    system.mutations, system.detached_parts, system.view_refreshes
+-- Returns  table, what (mutation, broken parts, refresh), detail (the reason, or how many)
 -- Order    table, what, detail
 SELECT table, what, detail
 FROM
@@ -17,6 +17,13 @@ FROM
     FROM system.detached_parts
     WHERE database = currentDatabase() AND startsWith(ifNull(reason, ''), 'broken')
     GROUP BY table
+
+    UNION ALL
+
+    -- What analysts/cluster/copy makes on each node of a cluster.
+    SELECT view AS table, 'refresh' AS what, substring(exception, 1, 200) AS detail
+    FROM system.view_refreshes
+    WHERE database = currentDatabase() AND exception != ''
 )
 ORDER BY table, what, detail
 SETTINGS

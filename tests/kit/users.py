@@ -135,13 +135,19 @@ def users_server(
 
 @contextmanager
 def users_cluster(command: str, folder: Path, users: Sequence[str], *, secret: str) -> Iterator[list[UsersServer]]:
-    """Run a shard for each users.xml, of a cluster named as the database; without `secret` they ask as `default`."""
+    """Run a shard for each users.xml, of a cluster named as the database; without `secret` they ask as `default`.
+
+    They may write backups, all into one folder.
+    """
     tcp_ports = [free_port() for _ in users]
     replicas = "".join(
         f"<shard><replica><host>127.0.0.1</host><port>{port}</port></replica></shard>" for port in tcp_ports
     )
     known = f"<secret>{secret}</secret>" if secret else ""
-    config = f"<clickhouse><remote_servers><{DATABASE}>{known}{replicas}</{DATABASE}></remote_servers></clickhouse>"
+    config = (
+        f"<clickhouse><remote_servers><{DATABASE}>{known}{replicas}</{DATABASE}></remote_servers>"
+        f"<backups><allowed_path>{folder / 'backups'}</allowed_path></backups></clickhouse>"
+    )
     with ExitStack() as servers:
         running = []
         for number, (port, of_node) in enumerate(zip(tcp_ports, users, strict=True)):

@@ -9,6 +9,7 @@ from app.domain.findings import Finding
 from app.store.checks.examined import Examined
 from app.store.engine import Result, decode_rows
 from app.store.migrations import Applied
+from app.store.schema import unfit_tables
 from app.store.versions import what_is_wrong
 
 NEEDED = ("select", "insert", "alter_delete", "create_table", "create_view")
@@ -20,10 +21,6 @@ CLOCK_ERROR_S = 5.0
 """Answers count what is stamped up to this far ahead (docs/operations.md, Clocks)."""
 
 _CREATED = re.compile(r"^CREATE (?:TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS (\w+)", re.MULTILINE)
-
-
-class _Named(msgspec.Struct, frozen=True):
-    name: str
 
 
 class _Setting(msgspec.Struct, frozen=True):
@@ -58,20 +55,21 @@ async def check_version(examined: Examined) -> list[Finding]:
 
 async def check_rights(examined: Examined) -> list[Finding]:
     """Whether the user may do what the service and the commands do."""
-    missing = []
-    for right in (*NEEDED, *WANTED):
-        if not await examined.engine.is_granted(examined.statements[f"doctor/rights/{right}"]):
-            missing.append(right)
     findings = []
-    if needed := [_spelt(right) for right in missing if right in NEEDED]:
-        way_out = (
-            f"GRANT {', '.join(needed)} ON {examined.engine.database}.* to it, and have no readonly in its profile"
-        )
-        findings.append(Finding("rights", "error", f"the user may not {', '.join(needed)}", way_out))
-    for right in missing:
-        if command := WANTED.get(right):
-            way_out = f"GRANT {_spelt(right)} ON {examined.engine.database}.* to it, or use another user for that"
-            findings.append(Finding("rights", "warning", f"the user may not {_spelt(right)}: no {command}", way_out))
+    for engine in [examined.engine] if examined.layout is None else [examined.engine, examined.whole]:
+        missing = []
+        for right in (*NEEDED, *WANTED):
+            if not await engine.is_granted(examined.statements[f"doctor/rights/{right}"]):
+                missing.append(right)
+        if needed := [_spelt(right) for right in missing if right in NEEDED]:
+            way_out = f"GRANT {', '.join(needed)} ON {engine.database}.* to it, and have no readonly in its profile"
+            findings.append(Finding("rights", "error", f"the user may not {', '.join(needed)}", way_out))
+        for right in missing:
+            # The rows that these are for are where the engine is.
+            if (command := WANTED.get(right)) and engine is examined.engine:
+                way_out = f"GRANT {_spelt(right)} ON {engine.database}.* to it, or use another user for that"
+                says = f"the user may not {_spelt(right)}: no {command}"
+                findings.append(Finding("rights", "warning", says, way_out))
     return findings or [Finding("rights", "ok", "the user may do all that the service and its commands do")]
 
 
@@ -125,10 +123,9 @@ async def check_clock(examined: Examined) -> list[Finding]:
 
 async def check_schema(examined: Examined) -> list[Finding]:
     """Whether the migrations of this version, and no others, were applied."""
-    existing = {row.name for row in await examined.rows("doctor/objects", _Named)}
-    if "schema_migrations" not in existing:
+    if "schema_migrations" not in await examined.objects():
         return [Finding("schema", "error", "the database has no schema yet", "pulsehouse migrate")]
-    ledger = await examined.engine.fetch(examined.statements["ledger/list"])
+    ledger = await examined.whole.fetch(examined.statements["ledger/list"])
     applied = {row.name: row for row in decode_rows(ledger, msgspec.json.Decoder(Result[Applied]))}
     known = {migration.name: migration for migration in examined.migrations}
     findings = []
@@ -149,7 +146,7 @@ async def check_schema(examined: Examined) -> list[Finding]:
 
 async def check_tables(examined: Examined) -> list[Finding]:
     """Whether all tables and views are there, and what exactly-once and the answers rest on."""
-    existing = {row.name for row in await examined.rows("doctor/objects", _Named)}
+    existing = await examined.objects()
     made = [name for migration in examined.migrations for name in _CREATED.findall(migration.statement.text)]
     gone = [name for name in dict.fromkeys(made) if name not in existing]
     if len(gone) == len(made):
@@ -166,6 +163,9 @@ async def check_tables(examined: Examined) -> list[Finding]:
         else:
             way_out = "somebody changed it by hand; restore a backup: docs/backup.md"
         findings.append(Finding("tables", "error", says, way_out))
+    for table in await unfit_tables(examined.whole, examined.statements, examined.layout) if examined.layout else []:
+        says = f"table {table.name} is {table.engine.split(' ')[0]} but must be {table.fitting}"
+        findings.append(Finding("tables", "error", says, "the service refuses to start: docs/cluster.md, To begin"))
     return findings or [
         Finding("tables", "ok", f"{len(set(made))} tables and views, engines and windows as they must be")
     ]

@@ -85,6 +85,9 @@ async def check_parts(examined: Examined) -> list[Finding]:
         if stuck.what == "mutation":
             says = f"a delete in {stuck.table} fails: {stuck.detail}"
             findings.append(Finding("parts", "error", says, "cure the reason, or KILL MUTATION; see system.mutations"))
+        elif stuck.what == "refresh":
+            says = f"{stuck.table} is not renewed, and analysts do not see new sites: {stuck.detail}"
+            findings.append(Finding("parts", "warning", says, "cure the reason; see system.view_refreshes"))
         else:
             says = f"ClickHouse has set {stuck.detail} parts of {stuck.table} aside as broken"
             way_out = "restore a backup (docs/backup.md), or do without them: see system.detached_parts"
