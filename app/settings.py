@@ -59,7 +59,7 @@ class Settings(msgspec.Struct, frozen=True, rename=lambda name: PREFIX + name.up
     batch_max_signals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     track_max_signals_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 3_000
     key_max_requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 120_000
-    key_max_concurrent_polls: Annotated[int, msgspec.Meta(ge=0)] = 64
+    key_max_concurrent_polls: Annotated[int, msgspec.Meta(ge=0)] = 128
     too_many_delay_ms: Annotated[int, msgspec.Meta(ge=0, le=1_000)] = 500
     embedded_max_memory_bytes: Annotated[int, msgspec.Meta(ge=100_000_000)] = 1_000_000_000
 
