@@ -20,25 +20,25 @@ from bench.results_page import number, table
 class Costs(msgspec.Struct, frozen=True):
     """What the parts cost, in milliseconds of one core of the machine that serves them, as measured on an EPYC."""
 
-    statement_ms: float = 12.0
+    statement_ms: float = 9.0
     """Of ClickHouse: a realtime statement, without its sites (`python -m bench.cluster`, as what follows)."""
-    site_ms: float = 0.12
-    """Each site of it (`make bench`: 1,000 take 121 ms; of a statement for tens it is up to twice as much)."""
-    shard_ms: float = 7.0
+    site_ms: float = 0.17
+    """Each site of it (of a statement for tens; of 1,000 each takes 0.1, `make bench`)."""
+    shard_ms: float = 5.0
     """What a statement through a Distributed table costs more."""
-    insert_ms: float = 40.0
+    insert_ms: float = 32.0
     """An INSERT with its two views, and the merges that follow, without its signals."""
-    shard_insert_ms: float = 10.0
+    shard_insert_ms: float = 7.0
     """What an INSERT through a Distributed table costs more."""
-    signal_ms: float = 0.012
+    signal_ms: float = 0.006
     """Each signal of an INSERT."""
-    look_ms: float = 20.0
+    look_ms: float = 22.0
     """A worker's look for changed sites, keys and salts, each second."""
-    shard_look_ms: float = 10.0
+    shard_look_ms: float = 9.0
     """Its look at a shard."""
-    poll_ms: float = 0.13
+    poll_ms: float = 0.15
     """Of the API: a poll (P1)."""
-    track_ms: float = 0.15
+    track_ms: float = 0.14
     """Of the API: a signal in a request of its own (P5)."""
     site_memory_kb: float = 1.06
     """Of each worker: a site with two keys (`python -m bench.directory`)."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import clickhouse_connect
+import httpx
 from granian import Granian
 from granian.constants import Interfaces
 from granian.log import LogLevels
@@ -77,13 +78,15 @@ def measure(url: str, report: "Report", *, quick: bool) -> None:
         peer = Service(command, {"PULSEHOUSE_CLICKHOUSE_URL": database.url}, ready="/api/realtime")
         with serve(database.url) as ours, peer:
             for connections in CONNECTIONS:
-                turns = [
-                    [
+                turns: list[list[Load]] = []
+                for _ in range(rounds):
+                    turn = [
                         wrk(each.url, "poll", connections=connections, seconds=seconds, sites=SITES)
                         for each in (ours, peer)
                     ]
-                    for _ in range(rounds)
-                ]
+                    turns.append(turn)
+                    # It still asks what nobody waits for any more, before this; ours begins when that is done.
+                    httpx.get(f"{peer.url}/api/realtime", timeout=60).raise_for_status()
                 tell(report, connections, turns)
 
 
