@@ -275,6 +275,18 @@ async def test_what_was_certainly_not_written_may_be_sent_again_and_is_never_sto
     assert await api.select("SELECT groupUniqArray(page) FROM signals") == "['/later']"
 
 
+async def test_what_is_refused_when_its_caller_has_left_is_not_counted_as_queued_for_ever(make_api: MakeApi) -> None:
+    api, line = await start(make_api, QUICK)
+    line.hold.clear()
+    response = await api.track({"siteId": "site_a"})
+    assert (response.status_code, response.json()) == (503, UNCLEAR)
+    line.before = [EngineError(None, written=False)]
+    line.hold.set()
+    await until(lambda: api.store.inserts.queued == api.store.inserts.queued_bytes == 0)
+    await later(api)
+    assert await api.select("SELECT groupUniqArray(page) FROM signals") == "['/later']"
+
+
 async def test_what_was_certainly_not_written_is_stored_when_it_can_be(make_api: MakeApi) -> None:
     api, line = await start(make_api)
     line.before = [EngineError(None, written=False)] * 2

@@ -29,7 +29,7 @@ ENOUGH_SIGNALS = 500
 class _Waiting:
     """The rows of one request, and the future that its caller awaits."""
 
-    __slots__ = ("count", "done", "maybe_written", "rows", "since_s", "token")
+    __slots__ = ("count", "done", "left", "maybe_written", "rows", "since_s", "token")
 
     def __init__(self, rows: bytes, count: int, done: asyncio.Future[None], token: str | None) -> None:
         self.rows = rows
@@ -38,6 +38,8 @@ class _Waiting:
         self.token = token
         self.since_s = time.perf_counter()
         self.maybe_written = False
+        self.left = False
+        """Its caller was told that this is unclear."""
 
 
 class GroupCommit:
@@ -119,7 +121,9 @@ class GroupCommit:
         try:
             await waiting.done
         except (TimeoutError, asyncio.CancelledError) as error:
-            if not waiting.maybe_written:
+            if waiting.maybe_written:
+                waiting.left = True
+            else:
                 self._leave(waiting)
             if isinstance(error, asyncio.CancelledError):
                 raise
@@ -204,7 +208,7 @@ class GroupCommit:
             self._mark(group, maybe_written)
             if not maybe_written:
                 log.warning("INSERT failed, its signals wait for another: %s", error.detail)
-                self._waiting.extendleft(reversed(group))
+                self._put_back(group)
             elif error.code == STILL_RUNNING:
                 log.info("INSERT still runs, asking again with the same token")
             else:
@@ -227,6 +231,14 @@ class GroupCommit:
             log.exception("unexpected error in an INSERT")
             return EngineError(None, detail=repr(error))
         return None
+
+    def _put_back(self, group: list[_Waiting]) -> None:
+        """Have a group wait again that certainly was not stored, but for those of it whose callers have left."""
+        for waiting in reversed(group):
+            if waiting.left:
+                self._count(waiting, -1)
+            else:
+                self._waiting.appendleft(waiting)
 
     def _leave(self, waiting: _Waiting) -> None:
         """Let go of the rows of a caller who was not served, so that they are not stored later."""
