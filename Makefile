@@ -67,7 +67,7 @@ test-cluster: setup ## Run what runs on a cluster, on the one that PULSEHOUSE_TE
 bench: setup $(VENV)/bench/.ready ## Measure against the targets on the server at CLICKHOUSE_URL; needs wrk, half an hour
 	@$(VENV)/bin/python -m bench --output bench/results.json
 	@[ -z "$$CLICKHOUSE_NODES" ] || $(VENV)/bin/python -m bench.cluster --output bench/cluster.json
-	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/cluster.json bench/RESULTS.md
+	@$(VENV)/bin/python bench/results_page.py
 	@$(VENV)/bench/bin/python bench/plots.py bench/results.json docs/performance
 
 bench-quick: setup ## The same on less data, in 5 minutes, without profile and plots
@@ -75,7 +75,7 @@ bench-quick: setup ## The same on less data, in 5 minutes, without profile and p
 
 bench-cluster: setup ## Measure what shards cost, on the cluster that CLICKHOUSE_NODES names; once on each of 1, 2 and 3 nodes
 	@$(VENV)/bin/python -m bench.cluster --output bench/cluster.json
-	@$(VENV)/bin/python bench/results_page.py bench/results.json bench/cluster.json bench/RESULTS.md
+	@$(VENV)/bin/python bench/results_page.py
 
 $(VENV)/bench/.ready:
 	@$(PYTHON) -m venv $(VENV)/bench
