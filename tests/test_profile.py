@@ -106,8 +106,7 @@ async def changed_under(
     """The statements that answer otherwise under some settings than without them."""
     changed = []
     for name, parameters in reads.items():
-        plain = await fetch(client, name, {}, **parameters)
-        assert plain
+        plain = await asyncio.to_thread(client.raw_query, STATEMENTS[name].text, parameters)
         for settings in hostile:
             under = await fetch(client, name, settings, **parameters)
             if under is not None and sorted(under.split(b"\n")) != sorted(plain.split(b"\n")):
@@ -148,10 +147,10 @@ async def test_a_read_answers_the_same_or_fails(
         "retention/would_free": {"signal_days": 2, "minute_days": 2},
         "track/find_key": {"id": "0" * 64},
         "analysts/list": {},
-        "analysts/known": {"name": "default"},
-        # The embedded engine has no users.
-        **({"analysts/audit": {"own": api.store.engine.database}} if engine_name == "server" else {}),
     }
+    if engine_name == "server":  # the embedded engine has no users
+        reads["analysts/known"] = {"name": "default"}
+        reads["analysts/audit"] = {"own": api.store.engine.database}
     claim = {"id": "0" * 64, "received_at": now, "body_sha256": "1" * 64}
     assert await execute(client, "track/claim_key", {}, msgspec.json.encode(claim), token="claim")
     await api.execute("INSERT INTO analysts (name, tenant) VALUES ('ann', 'acme'), ('bea', 'acme')")
