@@ -7,7 +7,7 @@
 -- Params   of  UInt32  how many buckets there are
 -- Returns  of ('sites', 'keys'), bucket, rows, newest_ms (Unix time), digest (UInt64, a sum that wraps; of sites those whose
 --          rows are deleted are left out); no row for an empty bucket
--- Order    of, bucket
+-- Order    none
 SELECT
     'sites' AS of,
     CRC32(id) % {of:UInt32} AS bucket,
@@ -25,7 +25,6 @@ SELECT
     sum(CRC32(id) * toUInt64(toUnixTimestamp64Milli(updated_at))) AS digest
 FROM api_keys FINAL
 GROUP BY bucket
-ORDER BY of, bucket
 SETTINGS
     output_format_json_quote_64bit_integers = 0,
     -- what the profile of the ClickHouse user may not change (docs/operations.md, ClickHouse)
