@@ -25,6 +25,7 @@ from app.store.store import Store
 from app.wiring import create_app, create_store
 from tests.kit.clusters import cluster_of, own_engines
 from tests.kit.databases import drop, new_name, url_of
+from tests.kit.gate import Gate
 from tests.kit.ports import free_port
 from tests.kit.user_agents import BROWSER
 from tests.kit.waiting import GIVE_UP_S
@@ -180,6 +181,17 @@ def cluster_urls(pytestconfig: pytest.Config) -> list[str]:
     if not urls:
         pytest.skip("no cluster; set PULSEHOUSE_TEST_CLUSTER_URLS")
     return urls.split(",")
+
+
+@pytest.fixture
+async def gates(cluster_urls: list[str]) -> AsyncIterator[list[Gate]]:
+    """An open gate before each node."""
+    gates = [Gate(url) for url in cluster_urls]
+    for gate in gates:
+        await gate.open()
+    yield gates
+    for gate in gates:
+        await gate.shut()
 
 
 @pytest.fixture(scope="session")

@@ -37,17 +37,6 @@ SITES = [f"site_{number}" for number in range(30)]
 
 
 @pytest.fixture
-async def gates(cluster_urls: list[str]) -> AsyncIterator[list[Gate]]:
-    """An open gate before each node."""
-    gates = [Gate(url) for url in cluster_urls]
-    for gate in gates:
-        await gate.open()
-    yield gates
-    for gate in gates:
-        await gate.shut()
-
-
-@pytest.fixture
 def on_cluster(gates: list[Gate], cluster_urls: list[str], database: str) -> Iterator[dict[str, Any]]:
     """The settings of a service on a database of the test's own, through the gates; dropped after it."""
     yield settings_of([gate.url for gate in gates], database)

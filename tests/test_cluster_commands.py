@@ -71,17 +71,6 @@ async def cluster(settings: dict[str, str]) -> AsyncIterator[Cluster]:
     await cluster.close()
 
 
-@pytest.fixture
-async def gates(cluster_urls: list[str]) -> AsyncIterator[list[Gate]]:
-    """An open gate before each node."""
-    gates = [Gate(url) for url in cluster_urls]
-    for gate in gates:
-        await gate.open()
-    yield gates
-    for gate in gates:
-        await gate.shut()
-
-
 def through(gates: list[Gate], settings: dict[str, str]) -> dict[str, str]:
     return settings_of([gate.url for gate in gates], name_of(settings))
 
