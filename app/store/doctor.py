@@ -92,9 +92,9 @@ async def examine_cluster(
         left_out = set() if one in firsts else {"backups"}
         checks = [*((("shards", nodes.check_shards),) if is_whole else ()), *OF_NODES]
         async for finding in _run([check for check in checks if check[0] not in left_out], examined):
-            if finding.check == "version":
-                versions[one.name] = (await examined.ask("version")).strip()
             yield msgspec.structs.replace(finding, node=one.name)
+        if examined.version:
+            versions[one.name] = examined.version
     if len(set(versions.values())) > 1:
         says = ", ".join(f"{version} on {name}" for name, version in versions.items())
         yield Finding("versions", "warning", f"ClickHouse {says}", "bring all nodes to the newest of them")

@@ -46,7 +46,7 @@ class _Unfit(msgspec.Struct, frozen=True):
 
 async def check_version(examined: Examined) -> list[Finding]:
     """Whether something is known against the version of ClickHouse."""
-    version = await examined.ask("version")
+    examined.version = version = await examined.ask("version")
     if wrong := what_is_wrong(version):
         what, _, way_out = wrong.partition("; ")
         return [Finding("version", "error", what, f"{way_out}: docs/operations.md, ClickHouse")]

@@ -42,6 +42,8 @@ class Examined:
         self.migrations = migrations
         self.clock = clock
         self.backup_folder = backup_folder
+        self.version = ""
+        """Of ClickHouse; empty until check_version has asked."""
 
     async def ask(self, name: str) -> str:
         """The answer of a statement, as text. Raises EngineError."""
